@@ -1,0 +1,114 @@
+"""
+What every command shares: arguments, secrets, progress, results and errors.
+
+Standard output carries the result alone; progress and messages go to standard error.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from pseudolink.errors import PseudolinkError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+READABLE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+NEW_PATH = click.Path(path_type=Path)
+
+#: Exit status of a refusal that has a code. Click itself uses 2 for a wrong command line.
+REFUSED = 1
+
+
+def json_option(command: F) -> F:
+    """``--json``: the result as JSON on standard output."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(command)
+
+
+def passphrase_option(command: F) -> F:
+    """``--passphrase-file``: where the passphrase of the key files is; else a prompt asks."""
+    return click.option(
+        "--passphrase-file",
+        type=READABLE,
+        help="File whose first line is the passphrase; without it a prompt asks. Never an argument.",
+    )(command)
+
+
+def say(text: str) -> None:
+    """A line for a person, on standard error."""
+    click.echo(text, err=True)
+
+
+def emit(result: Any, text: str, *, as_json: bool) -> None:
+    """Print the result: ``result`` as JSON, or ``text`` for a person."""
+    if as_json:
+        click.echo(json.dumps(result, indent=2, sort_keys=True, ensure_ascii=False))
+    elif text:
+        click.echo(text)
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str, int, int], None]]:
+    """
+    Give a function ``report(stage, done, total)`` that roles call as they go.
+
+    A bar on a terminal; elsewhere a line when a stage begins and then every ten seconds.
+    """
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            tasks: dict[str, Any] = {}
+
+            def report(stage: str, done: int, total: int) -> None:
+                if stage not in tasks:
+                    tasks[stage] = bar.add_task(stage, total=total)
+                bar.update(tasks[stage], completed=done, total=total)
+
+            yield report
+    else:
+        seen: dict[str, float] = {}
+
+        def report_line(stage: str, done: int, total: int) -> None:
+            now = time.monotonic()
+            if stage not in seen or now - seen[stage] > 10:
+                seen[stage] = now
+                say(f"{stage}: {done:,} of {total:,}")
+
+        yield report_line
+
+
+def wants_json() -> bool:
+    """Whether the running command was given ``--json`` (errors then are JSON too)."""
+    context = click.get_current_context(silent=True)
+    return bool(context and context.params.get("as_json"))
+
+
+def refusals(command: F) -> F:
+    """Turn a PseudolinkError into its code, sentence and advice on standard error; exit 1."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except PseudolinkError as error:
+            if wants_json():
+                click.echo(json.dumps({"error": error.diagnostics()}, ensure_ascii=False), err=True)
+            else:
+                say(f"{error.code}: {error.message}")
+                if error.advice:
+                    say(f"  {error.advice}")
+            raise SystemExit(REFUSED) from None
+
+    return wrapped  # type: ignore[return-value]

@@ -1,0 +1,279 @@
+"""
+Every public exception of pseudolink, each with a stable code.
+
+The code (``PL-AREA-NN``) is part of the interface: scripts may test for it, so a code is
+never reused for another meaning. A message names a file, a column, a field, a rule, a row
+number or a count. It never contains a cell's value, a token or a key.
+
+Grouped by whose fault it is: the input's, the design's (schema, agreement), the keys', the
+package's, the data's (floor, linkage) or the release's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+
+class PseudolinkError(Exception):
+    """Base of every error that pseudolink raises on purpose."""
+
+    code = "PL-GEN-00"
+
+    def __init__(self, message: str, *, advice: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.advice = advice
+
+    def diagnostics(self) -> dict[str, object]:
+        """The error as data: code, cause and advice (what ``--json`` prints)."""
+        return {"code": self.code, "message": self.message, "advice": self.advice}
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong, and where (``passes[2].on``, ``row 17, field 'dob'``)."""
+
+    place: str
+    message: str
+
+
+class ProblemsError(PseudolinkError):
+    """Several things are wrong; all of them are listed, so that one correction is enough."""
+
+    code = "PL-GEN-01"
+    what = "input"
+
+    def __init__(
+        self, problems: Iterable[Problem], *, source: str | None = None, advice: str | None = None
+    ) -> None:
+        self.problems: Sequence[Problem] = tuple(problems)
+        self.source = source
+        where = f" in {source}" if source else ""
+        count = len(self.problems)
+        head = f"{count} problem{'s' if count != 1 else ''} with the {self.what}{where}"
+        lines = [f"  {place}: {message}" if place else f"  {message}" for place, message in self.problems]
+        super().__init__("\n".join([head, *lines]), advice=advice)
+
+    def diagnostics(self) -> dict[str, object]:
+        return {**super().diagnostics(), "problems": [p._asdict() for p in self.problems]}
+
+
+# ---------------------------------------------------------------- input
+
+
+class InputError(PseudolinkError):
+    """A file cannot be read as what it should be."""
+
+    code = "PL-INPUT-01"
+
+
+class EmptyInputError(InputError):
+    """A file has no rows."""
+
+    code = "PL-INPUT-02"
+
+
+class MissingColumnsError(ProblemsError, InputError):
+    """The extract lacks columns that the schema needs."""
+
+    code = "PL-INPUT-03"
+    what = "columns"
+
+
+class EncodingOfTextError(InputError):
+    """The bytes are not text in the declared character encoding."""
+
+    code = "PL-INPUT-04"
+
+
+class OutputExistsError(PseudolinkError):
+    """The output is already there; nothing is overwritten."""
+
+    code = "PL-OUT-01"
+
+
+class OutputError(PseudolinkError):
+    """The output could not be written (no space, no permission); nothing was left."""
+
+    code = "PL-OUT-02"
+
+
+class UsageError(PseudolinkError):
+    """Options that do not go together or a value that is out of range."""
+
+    code = "PL-USE-01"
+
+
+class MissingDependencyError(PseudolinkError):
+    """An optional package or system library is needed for this and is not installed."""
+
+    code = "PL-DEP-01"
+
+
+# ---------------------------------------------------------------- cleaning
+
+
+class FieldRuleError(ProblemsError):
+    """Cells break rules that their fields declare; the values are never kept."""
+
+    code = "PL-CLEAN-02"
+    what = "cells"
+
+
+class UnusableFieldError(ProblemsError):
+    """A field that the schema needs has no usable value in any row."""
+
+    code = "PL-CLEAN-03"
+    what = "fields"
+
+
+# ---------------------------------------------------------------- design: schema and agreement
+
+
+class SchemaError(ProblemsError):
+    """The linkage schema is not valid; every problem is listed with its place."""
+
+    code = "PL-SCHEMA-01"
+    what = "linkage schema"
+
+
+class SchemaMismatchError(PseudolinkError):
+    """An artefact was made under another linkage schema."""
+
+    code = "PL-SCHEMA-02"
+
+
+class AgreementError(ProblemsError):
+    """The agreement is not valid; every problem is listed with its place."""
+
+    code = "PL-AGREE-01"
+    what = "agreement"
+
+
+class AgreementMismatchError(PseudolinkError):
+    """An artefact was made under another agreement."""
+
+    code = "PL-AGREE-02"
+
+
+class AgreementExpiredError(PseudolinkError):
+    """The agreement or an artefact made under it is past its date, or not yet in force."""
+
+    code = "PL-AGREE-03"
+
+
+class AgreementUnsignedError(ProblemsError):
+    """A party's signature is missing or does not fit the agreement."""
+
+    code = "PL-AGREE-04"
+    what = "signatures"
+
+
+class NotPermittedError(PseudolinkError):
+    """The agreement does not permit this party to do or receive this."""
+
+    code = "PL-AGREE-05"
+
+
+class AttributeNotPermittedError(ProblemsError, NotPermittedError):
+    """A payload carries attributes that the agreement does not permit."""
+
+    code = "PL-AGREE-06"
+    what = "attributes"
+
+
+# ---------------------------------------------------------------- keys
+
+
+class KeyFileError(PseudolinkError):
+    """A key file is missing, damaged or of another kind."""
+
+    code = "PL-KEY-01"
+
+
+class PassphraseError(PseudolinkError):
+    """The passphrase does not open this key file, or is too weak to protect one."""
+
+    code = "PL-KEY-02"
+
+
+class WrongKeyError(PseudolinkError):
+    """A key is not the one that the agreement or the artefacts call for."""
+
+    code = "PL-KEY-03"
+
+
+class KeyExposedError(PseudolinkError):
+    """A key file can be read by other users of the machine."""
+
+    code = "PL-KEY-04"
+
+
+# ---------------------------------------------------------------- packages and receipts
+
+
+class PackageError(PseudolinkError):
+    """A package is damaged, truncated or not a package."""
+
+    code = "PL-SEAL-01"
+
+
+class SignatureError(PackageError):
+    """The sender's signature does not fit; the package is not from whom it says."""
+
+    code = "PL-SEAL-02"
+
+
+class NotARecipientError(PackageError):
+    """The package is not sealed to this party."""
+
+    code = "PL-SEAL-03"
+
+
+class ArtefactError(ProblemsError):
+    """What a package or file holds breaks the written format of its artefact."""
+
+    code = "PL-FORMAT-01"
+    what = "artefact"
+
+
+class LedgerError(ProblemsError):
+    """The chain of receipts has a change, a gap, a reorder or a wrong signature."""
+
+    code = "PL-LEDGER-01"
+    what = "ledger"
+
+
+# ---------------------------------------------------------------- the floor, linkage, release
+
+
+class FloorError(ProblemsError):
+    """Too many records would have company; nothing is encoded."""
+
+    code = "PL-FLOOR-01"
+    what = "security floor"
+
+
+class LinkageError(PseudolinkError):
+    """The linkage cannot go on with what it was given."""
+
+    code = "PL-LINK-01"
+
+
+class MixedArtefactsError(ProblemsError):
+    """Artefacts that do not belong together (key, schema, agreement, party)."""
+
+    code = "PL-LINK-02"
+    what = "packages"
+
+
+class ScoringError(PseudolinkError):
+    """The model could not be estimated from these encodings."""
+
+    code = "PL-SCORE-01"
+
+
+class ReleaseError(PseudolinkError):
+    """The release cannot be made from what was given."""
+
+    code = "PL-RELEASE-01"
