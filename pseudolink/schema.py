@@ -104,6 +104,21 @@ class LinkageSchema:
         return tuple(first + last)
 
     @cached_property
+    def tracked(self) -> dict[str, tuple[str, ...]]:
+        """
+        Field -> derivations whose agreement decides which passes agree, in first-use order.
+
+        A ``names.…`` component agrees when the derivation below it agrees on both names, so it is
+        tracked on both.
+        """
+        found: dict[str, list[str]] = {name: [] for name in self.evidence}
+        for field, derivations in self.used.items():
+            inner = [components.SORTED[d] for d in derivations] if field == components.NAMES else derivations
+            for name in self.named if field == components.NAMES else (field,):
+                found[name].extend(d for d in inner if d not in found[name])
+        return {name: tuple(derivations) for name, derivations in found.items()}
+
+    @cached_property
     def evidence(self) -> tuple[str, ...]:
         """Fields that any pass uses, in the order of the fields."""
         names = set(self.used) | set(self.compared)
@@ -315,6 +330,8 @@ class _Reader:
                 "it is not available under a security floor",
             )
         kinds = [f.kind for f in fields.values() if f is not None]
+        # A field that is itself wrong may be the one that names needs: it is reported once.
+        least = 0 if None in fields.values() else 1
         for position, component in enumerate(model.on):
             where = f"{place}.on[{position}]"
             name, derivation = components.split(component)
@@ -323,7 +340,7 @@ class _Reader:
             elif name == components.NAMES:
                 if derivation not in components.SORTED:
                     self.problem(where, f"names has {', '.join(components.SORTED)}")
-                elif kinds.count("forename") != 1 or kinds.count("surname") != 1:
+                elif not all(least <= kinds.count(kind) <= 1 for kind in ("forename", "surname")):
                     self.problem(where, "needs exactly one forename field and one surname field")
             elif name not in fields:
                 self.problem(where, f"no field {name!r}; fields are {', '.join(fields)}")

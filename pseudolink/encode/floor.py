@@ -1,0 +1,224 @@
+"""
+The security floor: how many records of an extract have company, and which passes give it.
+
+Records that share a token in any pass are company for each other: the operator sees that they
+are alike. A record without company shows which of its values are missing and nothing else.
+
+Source: specs/encoding-v1.md, section 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from pseudolink.errors import FloorError, Problem
+from pseudolink.formats.encodings import Encodings, PassColumns
+from pseudolink.schema import Floor
+
+Index = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class PassCompany:
+    """Company in one pass: records, and the largest block of records with the same token."""
+
+    name: str
+    tokens: int
+    company: int
+    neighbours: int
+    largest_block: int
+
+
+@dataclass(frozen=True)
+class Company:
+    """
+    Company in one extract.
+
+    records: number of records.
+    company: records that share a token with another record in any pass.
+    neighbours: over all records, how many others share a token with it in some pass (a pair that
+        shares tokens in several passes counts once for each end).
+    largest_component: records in the largest connected component; 0 when there is no record.
+    passes: the same by pass.
+    """
+
+    records: int
+    company: int
+    neighbours: int
+    largest_component: int
+    passes: tuple[PassCompany, ...]
+
+    @property
+    def share(self) -> float:
+        """Share of the records that have company, from 0 to 1."""
+        return self.company / self.records if self.records else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Counts alone, for the manifest."""
+        return {
+            "records": self.records,
+            "company": self.company,
+            "neighbours": self.neighbours,
+            "largest_component": self.largest_component,
+            "passes": [
+                {
+                    "name": p.name,
+                    "tokens": p.tokens,
+                    "company": p.company,
+                    "neighbours": p.neighbours,
+                    "largest_block": p.largest_block,
+                }
+                for p in self.passes
+            ],
+        }
+
+
+def record_index(records: npt.NDArray[np.uint8]) -> tuple[Index, int]:
+    """The record number of every row (rows of one record share one), and how many there are."""
+    whole = np.ascontiguousarray(records).view(np.dtype((np.void, records.shape[1]))).ravel()
+    distinct, inverse = np.unique(whole, return_inverse=True)
+    return inverse.astype(np.int64), len(distinct)
+
+
+def _blocks(columns: PassColumns, record: Index) -> tuple[Index, Index]:
+    """
+    Members of every block of two or more distinct records.
+
+    Returns:
+        (record, block): equal length, ordered by block; blocks numbered from 0.
+    """
+    rows = np.flatnonzero(columns.present)
+    tokens = columns.tokens[rows]
+    who = record[rows]
+    order = np.lexsort((who, tokens[:, 1], tokens[:, 0]))
+    tokens, who = tokens[order], who[order]
+    if not len(who):
+        return who, who
+    fresh = np.ones(len(who), dtype=bool)
+    fresh[1:] = (tokens[1:] != tokens[:-1]).any(axis=1)
+    # Two rows of one record with the same token are one member, not company.
+    repeat = np.zeros(len(who), dtype=bool)
+    repeat[1:] = ~fresh[1:] & (who[1:] == who[:-1])
+    block = np.cumsum(fresh) - 1
+    who, block = who[~repeat], block[~repeat]
+    sizes = np.bincount(block)
+    large = sizes[block] > 1
+    _, block = np.unique(block[large], return_inverse=True)
+    return who[large], block.astype(np.int64)
+
+
+def _edges(who: Index, block: Index) -> tuple[Index, Index]:
+    """Every member joined to the next of its block: enough for components."""
+    same = block[1:] == block[:-1]
+    return who[:-1][same], who[1:][same]
+
+
+def _pairs(who: Index, block: Index) -> Index:
+    """Every unordered pair of every block as one number (smaller * 2**32 + larger)."""
+    sizes = np.bincount(block)
+    starts = np.cumsum(sizes) - sizes
+    found = []
+    for size in np.unique(sizes):
+        at = starts[sizes == size]
+        i, j = np.triu_indices(size, 1)
+        a, b = who[at[:, None] + i].ravel(), who[at[:, None] + j].ravel()
+        found.append(np.minimum(a, b) << 32 | np.maximum(a, b))
+    return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
+
+
+#: Above this many pairs in one extract the floor is broken beyond doubt; pairs are then not
+#: told apart between passes, so that measuring needs no more memory than the encodings.
+_MOST_PAIRS = 20_000_000
+
+
+def measure(encodings: Encodings) -> Company:
+    """Measure company in one extract, by pass and in all."""
+    record, count = record_index(encodings.records)
+    company = np.zeros(count, dtype=bool)
+    passes = []
+    ends: list[tuple[Index, Index]] = []
+    pairs: list[Index] = []
+    held = 0
+    repeated = 0
+    for name, columns in encodings.passes.items():
+        who, block = _blocks(columns, record)
+        alone = np.zeros(count, dtype=bool)
+        alone[who] = True
+        company |= alone
+        sizes = np.bincount(block) if len(block) else np.zeros(0, dtype=np.int64)
+        neighbours = int((sizes * (sizes - 1)).sum())
+        tokens = int(columns.present.sum())
+        largest = int(sizes.max()) if len(sizes) else min(1, tokens)
+        passes.append(PassCompany(name, tokens, int(alone.sum()), neighbours, largest))
+        if len(who):
+            ends.append(_edges(who, block))
+            if held + neighbours // 2 <= _MOST_PAIRS:
+                pairs.append(_pairs(who, block))
+                held += neighbours // 2
+            else:
+                repeated += neighbours
+    distinct = len(np.unique(np.concatenate(pairs))) if pairs else 0
+    largest_component = min(1, count)
+    if ends:
+        a = np.concatenate([e[0] for e in ends])
+        b = np.concatenate([e[1] for e in ends])
+        graph = coo_array((np.ones(len(a), dtype=np.int8), (a, b)), shape=(count, count))
+        _, labels = connected_components(graph, directed=False)
+        largest_component = int(np.bincount(labels).max())
+    return Company(count, int(company.sum()), 2 * distinct + repeated, largest_component, tuple(passes))
+
+
+def enforce(found: Company, floor: Floor, suggestions: Mapping[str, str] | None = None) -> None:
+    """
+    Refuse an extract that is above the floor.
+
+    Args:
+        suggestions: pass name -> what would make it narrower, for the passes responsible.
+
+    Raises:
+        FloorError: too many records have company, or a component is too large; names the passes
+            that give most company first.
+    """
+    problems = []
+    if found.records and found.company > floor.company * found.records:
+        problems.append(
+            Problem(
+                "company",
+                f"{found.company:,} of {found.records:,} records ({found.share:.1%}) share a token with "
+                f"another; at most {float(floor.company):.1%} may",
+            )
+        )
+    if found.largest_component > floor.component:
+        problems.append(
+            Problem(
+                "component",
+                f"{found.largest_component:,} records hang together; at most {floor.component:,} may",
+            )
+        )
+    if not problems:
+        return
+    for one in responsible(found):
+        advice = (suggestions or {}).get(one.name)
+        problems.append(
+            Problem(
+                f"pass {one.name!r}",
+                f"gives {one.company:,} records company, largest block {one.largest_block:,}"
+                + (f"; {advice}" if advice else ""),
+            )
+        )
+    raise FloorError(
+        problems, advice="Make these passes narrower (add a component to `on`), or leave them out."
+    )
+
+
+def responsible(found: Company, most: int = 5) -> list[PassCompany]:
+    """The passes that give most company, worst first; those with none are left out."""
+    worst = sorted(found.passes, key=lambda p: (-p.company, -p.largest_block, p.name))
+    return [p for p in worst[:most] if p.company]

@@ -1,0 +1,75 @@
+"""
+Candidate pairs: pairs of rows that share a token, and what each shows.
+
+In memory, and as a Parquet file for a reviewer of a rehearsal.
+
+Source: specs/matching-v1.md, sections 1 and 2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """
+    k candidate pairs, ordered by left row, then by right row.
+
+    left, right: (k,) int64 row numbers.
+    shared: (k,) uint64; bit p is set when the pair shares the token of pass number p.
+    levels: (k,) int64; four bits a compared field in the order of the schema: 0 nothing shows it,
+        1 equal, 2 Dice at least 0.85, 3 at least 0.70, 4 lower.
+    """
+
+    left: Rows
+    right: Rows
+    shared: npt.NDArray[np.uint64]
+    levels: Rows
+
+    def __len__(self) -> int:
+        return len(self.left)
+
+
+@dataclass(frozen=True)
+class Presence:
+    """
+    What the rows of one party could show.
+
+    tokens: (n,) uint64; bit p is set when the row has a token in pass number p.
+    fields: (n,) int64; bit f is set when some filter of the row holds compared field number f.
+    """
+
+    tokens: npt.NDArray[np.uint64]
+    fields: Rows
+
+
+@dataclass(frozen=True)
+class Scored:
+    """
+    Candidate pairs with their evidence weighed.
+
+    weight: (k,) float64, the match weight, log2 of P(evidence | match) / P(evidence | no match).
+    probability: (k,) float64, of being a match, given also that a record has one match at most.
+    """
+
+    candidates: Candidates
+    weight: npt.NDArray[np.float64]
+    probability: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Links:
+    """
+    One-to-one links, as indices into the candidates, in the order of decision.
+
+    accepted: (l,) int64. ambiguous: (a,) int64, pairs that tie with another and were left out.
+    """
+
+    accepted: Rows
+    ambiguous: Rows

@@ -1,0 +1,116 @@
+"""
+Comparison vectors: how alike the compared fields of a candidate pair look.
+
+Source: specs/matching-v1.md, section 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from pseudolink.formats.candidates import Candidates, Presence, Rows
+from pseudolink.formats.encodings import Bytes, Encodings
+from pseudolink.match.join import join_passes, presence
+from pseudolink.schema import LinkageSchema
+
+#: Bits that one field's level takes in ``Candidates.levels``.
+LEVEL_BITS = 4
+_BATCH = 1_000_000
+
+
+def segments(schema: LinkageSchema) -> dict[str, list[tuple[int, int, int]]]:
+    """Field -> (pass number, first byte, last byte + 1) of every segment that holds it."""
+    found: dict[str, list[tuple[int, int, int]]] = {field: [] for field in schema.compared}
+    for number, one in enumerate(schema.passes):
+        at = 0
+        for field in one.compare:
+            width = schema.fields[field].bits // 8
+            found[field].append((number, at, at + width))
+            at += width
+    return found
+
+
+def dice_levels(left: Bytes, right: Bytes) -> npt.NDArray[np.int64]:
+    """
+    The level of each pair of segments.
+
+    Args:
+        left, right: (k, b) uint8.
+
+    Returns:
+        (k,) int64: 0 when either is empty (missing, never agreement), 1 equal, 2 Dice at least
+        0.85, 3 at least 0.70, 4 lower; compared in integers.
+    """
+    a = np.bitwise_count(left).sum(axis=1, dtype=np.int64)
+    b = np.bitwise_count(right).sum(axis=1, dtype=np.int64)
+    both = np.bitwise_count(left & right).sum(axis=1, dtype=np.int64)
+    level = np.where(200 * both >= 85 * (a + b), 2, np.where(200 * both >= 70 * (a + b), 3, 4))
+    level = np.where((both == a) & (both == b), 1, level)
+    return np.where((a == 0) | (b == 0), 0, level).astype(np.int64)
+
+
+def field_presence(encodings: Encodings, schema: LinkageSchema) -> Rows:
+    """(n,) int64; bit f is set when some filter of the row holds compared field number f."""
+    found = np.zeros(encodings.rows, dtype=np.int64)
+    columns = list(encodings.passes.values())
+    for bit, places in enumerate(segments(schema).values()):
+        held = np.zeros(encodings.rows, dtype=bool)
+        for number, start, stop in places:
+            filters = columns[number].filters
+            if filters is not None:
+                held |= filters[:, start:stop].any(axis=1)
+        found |= held.astype(np.int64) << bit
+    return found
+
+
+def _levels(
+    left: Encodings,
+    right: Encodings,
+    schema: LinkageSchema,
+    i: Rows,
+    j: Rows,
+    shared: npt.NDArray[np.uint64],
+) -> Rows:
+    levels = np.zeros(len(i), dtype=np.int64)
+    lefts, rights = list(left.passes.values()), list(right.passes.values())
+    for position, places in enumerate(segments(schema).values()):
+        best = np.zeros(len(i), dtype=np.int64)
+        for number, start, stop in places:
+            a, b = lefts[number].filters, rights[number].filters
+            if a is None or b is None:
+                continue
+            at = np.flatnonzero((shared >> np.uint64(number)) & np.uint64(1))
+            for begin in range(0, len(at), _BATCH):
+                some = at[begin : begin + _BATCH]
+                seen = dice_levels(a[i[some], start:stop], b[j[some], start:stop])
+                old = best[some]
+                best[some] = np.where(old == 0, seen, np.where(seen == 0, old, np.minimum(old, seen)))
+        levels |= best << (LEVEL_BITS * position)
+    return levels
+
+
+def candidates(left: Encodings, right: Encodings, schema: LinkageSchema) -> Candidates:
+    """Every pair of rows of two parties that shares a token, with what it shows."""
+    i, j, shared = join_passes(left.passes, right.passes, right.rows)
+    return Candidates(i, j, shared, _levels(left, right, schema, i, j, shared))
+
+
+def company(one: Encodings, schema: LinkageSchema) -> Candidates:
+    """Every pair of different rows of one party that shares a token, with what it shows."""
+    i, j, shared = join_passes(one.passes, one.passes, one.rows, within=True)
+    return Candidates(i, j, shared, _levels(one, one, schema, i, j, shared))
+
+
+def shows(encodings: Encodings, schema: LinkageSchema) -> Presence:
+    """What the rows of a party could show in any pair."""
+    return presence(encodings, field_presence(encodings, schema))
+
+
+def pass_counts(shared: npt.NDArray[np.uint64], names: Sequence[str]) -> dict[str, int]:
+    """Pass name -> candidate pairs that it brings (a pair counts for each pass that shares it)."""
+    return {
+        name: int(((shared >> np.uint64(number)) & np.uint64(1)).sum()) for number, name in enumerate(names)
+    }

@@ -1,0 +1,148 @@
+"""
+From an extract to encodings and a payload, in memory: clean, encode, split.
+
+The custodian's role calls it and seals the result; a rehearsal calls it with a key of its own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pseudolink.clean.extract import clean_table
+from pseudolink.clean.reader import column_key
+from pseudolink.encode import extract as encoding
+from pseudolink.encode.extract import Encoded
+from pseudolink.encode.tokens import KeyRing
+from pseudolink.engines import pool
+from pseudolink.errors import EmptyInputError, MissingColumnsError, Problem, UsageError
+from pseudolink.formats import payload as payloads
+from pseudolink.formats.cleaned import Cleaned
+from pseudolink.formats.encodings import fixed_column
+from pseudolink.schema import LinkageSchema
+
+#: ``derive(label, *context) -> 32 bytes``; the linkage key's ``derive``.
+Derive = Callable[..., bytes]
+
+#: Below this many rows a second process costs more than it saves.
+_ROWS_PER_PROCESS = 100_000
+
+
+@dataclass(frozen=True)
+class Options:
+    """
+    How to read and encode an extract; None leaves it to the software.
+
+    strict: refuse cells that break a rule, instead of counting them as missing.
+    enforce_floor: refuse an extract above the security floor.
+    """
+
+    strict: bool = False
+    processes: int | None = None
+    chunk_rows: int = encoding.CHUNK_ROWS
+    enforce_floor: bool = True
+    today: date | None = None
+
+
+def encode_table(
+    table: pa.Table,
+    schema: LinkageSchema,
+    derive: Derive,
+    project: str,
+    *,
+    options: Options,
+    needed: Collection[str] | None = None,
+    source: str = "",
+) -> tuple[Encoded, Cleaned]:
+    """
+    Clean and encode a table of text columns.
+
+    Raises:
+        MissingColumnsError, FieldRuleError, UnusableFieldError: the table does not fit the schema.
+        FloorError: too many records would have company.
+    """
+    if options.chunk_rows < 1 or (options.processes is not None and options.processes < 1):
+        raise UsageError("chunks and processes are counted from 1")
+    cleaned = clean_table(
+        table, schema, strict=options.strict, today=options.today, needed=needed, source=source
+    )
+    ring = KeyRing.derived(derive, schema, project)
+    processes = options.processes or min(os.cpu_count() or 1, 1 + cleaned.rows // _ROWS_PER_PROCESS)
+    encoded = encoding.encode(
+        cleaned,
+        schema,
+        ring,
+        run=partial(_run, processes=processes),
+        chunk_rows=options.chunk_rows,
+        enforce_floor=options.enforce_floor,
+    )
+    return encoded, cleaned
+
+
+def _run(function: Callable[[bytes, Any], Any], chunks: list[Any], secret: bytes, *, processes: int) -> list[Any]:
+    return list(pool.run(function, chunks, processes=processes, secret=secret))
+
+
+def coverage(cleaned: Cleaned) -> dict[str, int]:
+    """Field -> rows that have a value."""
+    return {name: int((column.codes >= 0).sum()) for name, column in cleaned.fields.items()}
+
+
+def columns_by_name(table: pa.Table, wanted: Iterable[str], *, source: str) -> dict[str, str]:
+    """
+    Find columns whatever their case and outer blanks.
+
+    Raises:
+        MissingColumnsError: lists every one that is not there.
+    """
+    there = {column_key(name): name for name in table.column_names}
+    wanted = list(wanted)
+    problems = [Problem(name, "no such column") for name in wanted if column_key(name) not in there]
+    if problems:
+        listed = ", ".join(table.column_names)
+        raise MissingColumnsError(problems, source=source, advice=f"Columns that are there: {listed}.")
+    return {name: there[column_key(name)] for name in wanted}
+
+
+def payload_table(encoded: Encoded, table: pa.Table, columns: dict[str, str]) -> pa.Table:
+    """
+    The payload of an encoded extract, shuffled again: its order is not that of the encodings.
+
+    Args:
+        table: the extract. columns: name in the payload -> column of the extract.
+    """
+    order = encoding.shuffled(encoded.encodings.rows)
+    source = encoded.source[order]
+    data: dict[str, Any] = {payloads.RECORD: fixed_column(encoded.encodings.records[order])}
+    rows = pa.array(source)
+    for name, column in columns.items():
+        text = table.column(column).take(rows).cast(pa.string())
+        data[name] = pa.chunked_array([_blank_as_null(chunk) for chunk in text.chunks], type=pa.string())
+    return pa.table(data)
+
+
+def _blank_as_null(column: pa.Array) -> pa.Array:
+    trimmed = pc.utf8_trim_whitespace(column)
+    return pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)
+
+
+def without_objections(table: pa.Table, column: str, objecting: Collection[str]) -> tuple[pa.Table, int]:
+    """
+    The table without the records of people who object, and how many of those there were.
+
+    Raises:
+        EmptyInputError: nobody is left.
+    """
+    objecting = {item.strip() for item in objecting}
+    keep = np.asarray([(v or "").strip() not in objecting for v in table.column(column).to_pylist()], dtype=bool)
+    if not keep.any():
+        raise EmptyInputError("everybody in the extract objects; nothing is encoded")
+    return table.filter(pa.array(keep)), int((~keep).sum())

@@ -1,0 +1,226 @@
+"""
+The linkage itself, in memory: match, score, resolve. No key, no identifier, no file.
+
+The operator's role calls it on opened packages; a rehearsal calls it on encodings with known truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pseudolink.errors import ArtefactError, Problem
+from pseudolink.formats.candidates import Candidates, Links, Presence, Scored
+from pseudolink.formats.encodings import Encodings
+from pseudolink.formats.statistics import Statistics
+from pseudolink.formats.summary import Bin, CurvePoint, PairSummary, PartySummary, PassCount
+from pseudolink.match import compare
+from pseudolink.resolve.one_to_one import greedy
+from pseudolink.schema import LinkageSchema
+from pseudolink.score import evidence, quality, weigh
+from pseudolink.score.estimate import Estimate, estimate
+
+Report = Callable[[str, int, int], None]
+
+_CURVE_POINTS = 200
+
+
+def quiet(stage: str, done: int, total: int) -> None:
+    """Report progress to nobody."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """
+    One party's encodings as the operator holds them.
+
+    company: the floor as its manifest states it (``floor.Company.to_json``).
+    coverage: field -> rows that have a value, as its manifest states it.
+    """
+
+    party: str
+    name: str
+    encodings: Encodings
+    chance: Statistics
+    company: dict[str, Any]
+    coverage: dict[str, int]
+    schema: LinkageSchema
+
+    def __post_init__(self) -> None:
+        records = np.ascontiguousarray(self.encodings.records).view("V16").ravel()
+        if len(np.unique(records)) != len(records):
+            raise ArtefactError([Problem("record", "a record stands twice")], source=self.party)
+
+    @cached_property
+    def alike(self) -> Candidates:
+        """Pairs of this party's own rows that share a token."""
+        return compare.company(self.encodings, self.schema)
+
+    @cached_property
+    def shows(self) -> Presence:
+        """What its rows could show."""
+        return compare.shows(self.encodings, self.schema)
+
+
+@dataclass(frozen=True)
+class PairLinkage:
+    """Two parties linked: candidates weighed, links decided, quality expected."""
+
+    left: Delivery
+    right: Delivery
+    scored: Scored
+    links: Links
+    estimate: Estimate
+    curve: quality.Curve
+    threshold: float
+
+    @property
+    def accepted(self) -> npt.NDArray[np.int64]:
+        """(l,) indices of the links among the candidates."""
+        return self.links.accepted
+
+    @property
+    def expected(self) -> tuple[float, float, float]:
+        """Expected precision, recall and F1 of the links."""
+        return self.curve.at(self.threshold)
+
+
+def link_pair(
+    left: Delivery,
+    right: Delivery,
+    *,
+    min_precision: float | None = None,
+    report: Report = quiet,
+) -> PairLinkage:
+    """
+    Link two parties one to one.
+
+    Args:
+        min_precision: take the lowest threshold that is expected to reach it; without it, the
+            threshold with the best expected F1.
+
+    Raises:
+        ScoringError: manifests that do not fit the schema, or a precision out of reach.
+        LinkageError: a pass so broad that its pairs cannot be compared.
+    """
+    schema = left.schema
+    title = f"link {left.party} and {right.party}"
+    report(title, 0, 4)
+    pairs = compare.candidates(left.encodings, right.encodings, schema)
+    report(title, 1, 4)
+    model = evidence.build(schema, [left.chance, right.chance])
+    fitted = estimate(model, pairs, (left.alike, left.shows), (right.alike, right.shows))
+    report(title, 2, 4)
+    scored = weigh.weigh(fitted, pairs, left.shows, right.shows)
+    report(title, 3, 4)
+    everything = greedy(scored, 0.0)
+    curve = quality.curve(scored, everything, fitted.matches.total)
+    threshold = quality.choose(curve, min_precision)
+    reached = everything.accepted[scored.probability[everything.accepted] >= threshold]
+    tied = everything.ambiguous[scored.probability[everything.ambiguous] >= threshold]
+    report(title, 4, 4)
+    return PairLinkage(left, right, scored, Links(reached, tied), fitted, curve, threshold)
+
+
+def link_all(
+    deliveries: Sequence[Delivery], *, min_precision: float | None = None, report: Report = quiet
+) -> list[PairLinkage]:
+    """Link every further party with the first, the cohort."""
+    cohort = deliveries[0]
+    return [
+        link_pair(cohort, other, min_precision=min_precision, report=report) for other in deliveries[1:]
+    ]
+
+
+# ---------------------------------------------------------------- summaries: counts alone
+
+
+def party_summary(delivery: Delivery, linkages: Sequence[PairLinkage]) -> PartySummary:
+    """Counts of one party, for the report."""
+    mine = [one for one in linkages if delivery.party in (one.left.party, one.right.party)]
+    names = [one.name for one in delivery.schema.passes]
+    brought = {name: 0 for name in names}
+    for one in mine:
+        for name, pairs in compare.pass_counts(one.scored.candidates.shared, names).items():
+            brought[name] += pairs
+    stated = {p["name"]: p for p in delivery.company["passes"]}
+    lost = [quality.unlinkable(one.estimate, delivery.shows, one.threshold) for one in mine]
+    return PartySummary(
+        party=delivery.party,
+        name=delivery.name,
+        rows=delivery.encodings.rows,
+        company=int(delivery.company["company"]),
+        largest_component=int(delivery.company["largest_component"]),
+        unlinkable=min(lost) if lost else 0,
+        coverage=tuple(delivery.coverage.items()),
+        passes=tuple(
+            PassCount(
+                name,
+                int(stated[name]["tokens"]),
+                int(stated[name]["company"]),
+                int(stated[name]["largest_block"]),
+                brought[name],
+            )
+            for name in names
+        ),
+    )
+
+
+def pair_summary(one: PairLinkage) -> PairSummary:
+    """Counts and estimates of one pair of parties, for the report."""
+    precision, recall, f1 = one.expected
+    names = [p.name for p in one.left.schema.passes]
+    weights = one.scored.weight[one.accepted]
+    return PairSummary(
+        left=one.left.party,
+        right=one.right.party,
+        candidates=len(one.scored.candidates),
+        links=len(one.accepted),
+        ambiguous=len(one.links.ambiguous),
+        threshold=one.threshold,
+        threshold_weight=float(weights.min()) if len(weights) else 0.0,
+        expected_precision=precision,
+        expected_recall=recall,
+        expected_f1=f1,
+        expected_matches=one.estimate.matches.total,
+        iterations=one.estimate.matches.iterations,
+        converged=one.estimate.matches.converged,
+        passes=tuple(compare.pass_counts(one.scored.candidates.shared, names).items()),
+        histogram=_histogram(one),
+        curve=_curve(one.curve),
+    )
+
+
+def _histogram(one: PairLinkage) -> tuple[Bin, ...]:
+    weight = one.scored.weight
+    if not len(weight):
+        return ()
+    width = max(1.0, np.ceil((weight.max() - weight.min()) / 40))
+    low = np.floor(weight.min() / width) * width
+    edges = np.arange(low, weight.max() + width * 1.001, width)
+    pairs, _ = np.histogram(weight, edges)
+    accepted, _ = np.histogram(weight[one.accepted], edges)
+    return tuple(
+        Bin(float(a), float(b), int(p), int(k))
+        for a, b, p, k in zip(edges[:-1], edges[1:], pairs, accepted, strict=True)
+    )
+
+
+def _curve(curve: quality.Curve) -> tuple[CurvePoint, ...]:
+    count = len(curve.threshold)
+    kept = np.unique(np.linspace(0, count - 1, min(count, _CURVE_POINTS)).astype(np.int64)) if count else []
+    return tuple(
+        CurvePoint(
+            min(float(curve.threshold[n]), 1.0),
+            min(float(curve.precision[n]), 1.0),
+            min(float(curve.recall[n]), 1.0),
+            min(float(curve.f1[n]), 1.0),
+            int(curve.links[n]),
+        )
+        for n in kept
+    )

@@ -1,0 +1,252 @@
+"""
+Rehearsal: the whole pipeline on files with known truth, to see how well it links.
+
+The truth column is taken out before the first stage and looked at after the last one.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pseudolink import files
+from pseudolink.clean.reader import read_extract
+from pseudolink.encode.extract import Encoded
+from pseudolink.errors import UsageError
+from pseudolink.formats import encodings as encoding_files
+from pseudolink.formats import linkmap
+from pseudolink.formats import payload as payloads
+from pseudolink.formats.encodings import fixed_column
+from pseudolink.keys.linkage import LinkageKey
+from pseudolink.match.explain import LEVELS, field_levels
+from pseudolink.roles.encoding import Options, columns_by_name, coverage, encode_table, payload_table
+from pseudolink.roles.linkage import Delivery, PairLinkage, Report, link_pair, quiet
+from pseudolink.roles.people import link_map
+from pseudolink.schema import LinkageSchema
+
+PACKAGES = ("pseudolink", "numpy", "pyarrow", "numba", "scipy", "cryptography", "jellyfish")
+ENGINE = "local"
+
+
+class Clock:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._begin = time.perf_counter()
+
+    @contextmanager
+    def stage(self, name: str):  # type: ignore[no-untyped-def]
+        """Add the time of the block to a stage."""
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begin
+
+    def result(self) -> dict[str, float]:
+        """Seconds by stage, and in all under ``total``."""
+        return {**self.seconds, "total": time.perf_counter() - self._begin}
+
+
+def peak_memory() -> int:
+    """Bytes of the largest resident set of this process so far, and of its largest child."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return sum(
+        resource.getrusage(who).ru_maxrss * unit for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of this software and of what decides its results."""
+    return {"python": sys.version.split()[0], **{name: version(name) for name in PACKAGES}}
+
+
+@dataclass(frozen=True)
+class Side:
+    """One file of a rehearsal: what the pipeline made of it, and its truth in the same order."""
+
+    delivery: Delivery
+    encoded: Encoded
+    payload: pa.Table
+    truth: npt.NDArray[np.object_]
+
+
+def _side(
+    source: Any, name: str, schema: LinkageSchema, key: LinkageKey, truth: str, options: Options, clock: Clock
+) -> Side:
+    with clock.stage("read"):
+        table = source if isinstance(source, pa.Table) else read_extract(source)
+        column = columns_by_name(table, [truth], source=name)[truth]
+        known = np.asarray(table.column(column).to_pylist(), dtype=object)
+        known = np.asarray([(v or "").strip() or None for v in known], dtype=object)
+        table = table.drop_columns([column])
+    with clock.stage("encode"):
+        encoded, cleaned = encode_table(
+            table, schema, key.derive, "rehearsal", options=options, source=name
+        )
+        used = {c.casefold() for f in schema.fields.values() for c in (*f.columns, *(f.parts or ()))}
+        rest = {c: c for c in table.column_names if c.strip().casefold() not in used}
+        rest = {c: c for c in rest if c not in (payloads.RECORD,)}
+        payload = payload_table(encoded, table, rest)
+        found = coverage(cleaned)
+    delivery = Delivery(
+        name, name, encoded.encodings, encoded.chance, encoded.company.to_json(), found, schema
+    )
+    return Side(delivery, encoded, payload, known[encoded.source])
+
+
+def _true_pairs(left: npt.NDArray[np.object_], right: npt.NDArray[np.object_]) -> int:
+    counts: dict[Any, int] = {}
+    for value in left:
+        if value is not None:
+            counts[value] = counts.get(value, 0) + 1
+    return sum(counts.get(value, 0) for value in right if value is not None)
+
+
+def _measures(one: PairLinkage, left: Side, right: Side) -> dict[str, Any]:
+    pairs = one.scored.candidates
+    a, b = left.truth[pairs.left], right.truth[pairs.right]
+    same = np.asarray([x is not None and x == y for x, y in zip(a, b, strict=True)], dtype=bool)
+    true_pairs = _true_pairs(left.truth, right.truth)
+    links = len(one.accepted)
+    correct = int(same[one.accepted].sum()) if links else 0
+    precision = correct / links if links else 0.0
+    recall = correct / true_pairs if true_pairs else 0.0
+    f1 = 2 * precision * recall / (precision + recall) if correct else 0.0
+    expected_precision, expected_recall, expected_f1 = one.expected
+    return {
+        "precision": precision,
+        "recall": recall,
+        "f1": f1,
+        "expected_precision": expected_precision,
+        "expected_recall": expected_recall,
+        "expected_f1": expected_f1,
+        "threshold": one.threshold,
+        "links": links,
+        "ambiguous": len(one.links.ambiguous),
+        "candidates": len(pairs),
+        "true_pairs": true_pairs,
+        "candidate_recall": float(same.sum()) / true_pairs if true_pairs else 0.0,
+        "company": max(side.encoded.company.share for side in (left, right)),
+        "largest_component": max(side.encoded.company.largest_component for side in (left, right)),
+    }
+
+
+def candidates_table(linkages: Sequence[PairLinkage]) -> pa.Table:
+    """Candidate pairs of every pair of parties: record IDs, comparison levels, weight, probability."""
+    tables = []
+    for one in linkages:
+        pairs = one.scored.candidates
+        schema = one.left.schema
+        levels = field_levels(pairs, schema, one.left.shows, one.right.shows)
+        words = pa.array(LEVELS)
+        tables.append(
+            pa.table(
+                {
+                    "left_party": pa.array([one.left.party] * len(pairs), pa.string()),
+                    "left": fixed_column(one.left.encodings.records[pairs.left]),
+                    "right_party": pa.array([one.right.party] * len(pairs), pa.string()),
+                    "right": fixed_column(one.right.encodings.records[pairs.right]),
+                    **{f"level.{field}": words.take(pa.array(values)) for field, values in levels.items()},
+                    "passes": pa.array(np.bitwise_count(pairs.shared).astype(np.int16)),
+                    "weight": pa.array(one.scored.weight),
+                    "probability": pa.array(one.scored.probability),
+                }
+            )
+        )
+    return pa.concat_tables(tables)
+
+
+def _keep(folder: Path, sides: Sequence[Side], linkages: Sequence[PairLinkage]) -> None:
+    with files.new_folder(folder) as place:
+        for side in sides:
+            stem = side.delivery.party
+            encoding_files.save(side.encoded.encodings, place / f"{stem}.encodings.parquet")
+            payloads.save(side.payload, place / f"{stem}.payload.parquet")
+        linkmap.save(link_map(linkages), place / "linkmap.parquet")
+        pq.write_table(candidates_table(linkages), place / "candidates.parquet", compression="zstd")
+
+
+def _names(sources: Sequence[Any]) -> list[str]:
+    names = [Path(s).stem if isinstance(s, (str, Path)) else f"table{n}" for n, s in enumerate(sources, 1)]
+    if len(set(names)) != len(names):
+        raise UsageError("two files have the same name (without its ending)", advice="Rename one of them.")
+    return names
+
+
+def rehearse(
+    sources: Sequence[Any],
+    schema: LinkageSchema,
+    truth: str,
+    *,
+    keep: Path | None = None,
+    min_precision: float | None = None,
+    options: Options | None = None,
+    report: Report = quiet,
+) -> dict[str, Any]:
+    """
+    Run the pipeline on two or more files with known truth, each against the first.
+
+    Args:
+        sources: paths, DataFrames or Arrow tables.
+        truth: column that is equal exactly for the records of one person.
+        keep: new folder for every artefact, unsealed.
+
+    Returns:
+        precision, recall, f1 and their estimates, and what it took; with more than two files the
+        same by pair under ``pairs``. Times in seconds, memory in bytes.
+
+    Raises:
+        PseudolinkError: whatever the pipeline refuses.
+    """
+    if len(sources) < 2:
+        raise UsageError("a rehearsal needs at least two files")
+    if keep is not None:
+        files.refuse_existing(keep)
+    options = options or Options()
+    clock = Clock()
+    key = LinkageKey.generate()
+    sides = []
+    for number, (source, name) in enumerate(zip(sources, _names(sources), strict=True)):
+        report("encode", number, len(sources))
+        sides.append(_side(source, name, schema, key, truth, options, clock))
+    report("encode", len(sources), len(sources))
+    linkages, measures = [], []
+    for other in sides[1:]:
+        with clock.stage("link"):
+            one = link_pair(
+                sides[0].delivery, other.delivery, min_precision=min_precision, report=report
+            )
+        linkages.append(one)
+        measures.append(_measures(one, sides[0], other))
+    if keep is not None:
+        with clock.stage("keep"):
+            _keep(keep, sides, linkages)
+    cost = {
+        "seconds": clock.result(),
+        "peak_memory_bytes": peak_memory(),
+        "engine": ENGINE,
+        "versions": versions(),
+    }
+    if len(measures) == 1:
+        return {**measures[0], **cost}
+    return {
+        "pairs": [
+            {"left": one.left.party, "right": one.right.party, **found}
+            for one, found in zip(linkages, measures, strict=True)
+        ],
+        **cost,
+    }

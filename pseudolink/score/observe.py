@@ -1,0 +1,108 @@
+"""
+Candidate pairs gathered by what both sides hold (a view) and what they show (an observation).
+
+Source: specs/scoring-v1.md, section 4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pseudolink.formats.candidates import Candidates, Presence
+from pseudolink.score.evidence import Floats, Ints
+from pseudolink.score.states import Seen, States
+
+#: Largest product of views and joint states that the search keeps in memory.
+_MOST_KEPT = 60_000_000
+_MOST_WORK = 400_000_000
+
+
+@dataclass(frozen=True)
+class View:
+    """Pairs whose sides both hold the same tokens and fields: their indices, and the counts."""
+
+    tokens: int
+    fields: int
+    pairs: Ints
+
+
+@dataclass(frozen=True)
+class Counted:
+    """
+    A view as the search for m wants it.
+
+    seen: what the states show. at: the observation of each of its pairs. counts: pairs by observation.
+    """
+
+    seen: Seen
+    at: Ints
+    counts: Floats
+
+
+def gather(candidates: Candidates, left: Presence, right: Presence) -> list[View]:
+    """Candidate pairs by view, the view with the most pairs first."""
+    if not len(candidates):
+        return []
+    tokens = left.tokens[candidates.left] & right.tokens[candidates.right]
+    fields = left.fields[candidates.left] & right.fields[candidates.right]
+    key = np.column_stack([tokens, fields.astype(np.uint64)])
+    distinct, inverse, counts = np.unique(key, axis=0, return_inverse=True, return_counts=True)
+    order = np.argsort(inverse, kind="stable")
+    starts = np.cumsum(counts) - counts
+    views = [
+        View(int(distinct[n, 0]), int(distinct[n, 1]), order[starts[n] : starts[n] + counts[n]])
+        for n in range(len(distinct))
+    ]
+    return sorted(views, key=lambda v: (-len(v.pairs), v.tokens, v.fields))
+
+
+def positions(seen: Seen, candidates: Candidates, view: View) -> Ints:
+    """
+    The observation of every pair of a view.
+
+    What no state can show (two values whose filters are equal though their tokens differ) counts
+    as the nearest that one can.
+    """
+    shared, levels = candidates.shared[view.pairs], candidates.levels[view.pairs]
+    at = seen.position(shared, levels)
+    for odd in np.flatnonzero(at < 0):
+        at[odd] = seen.nearest(int(shared[odd]), int(levels[odd]))
+    return at
+
+
+def count(states: States, candidates: Candidates, views: list[View]) -> list[Counted]:
+    """Counts by observation for the views with the most pairs, within a bound on memory."""
+    kept = views[: max(1, _MOST_KEPT // len(states))]
+    found = []
+    for view in kept:
+        seen = states.seen(view.tokens, view.fields)
+        at = positions(seen, candidates, view)
+        found.append(Counted(seen, at, np.bincount(at, minlength=len(seen.shared)).astype(np.float64)))
+    return found
+
+
+def unseen(states: States, left: Presence, right: Presence) -> Floats:
+    """
+    (j,) for every joint state, the share of random pairs of rows in which it shows nothing.
+
+    Which tokens the two sides hold is taken to be independent of one another.
+    """
+    a, share_a = _distinct(left)
+    b, share_b = _distinct(right)
+    both, inverse = np.unique((a[:, None] & b[None, :]).ravel(), return_inverse=True)
+    weight = np.bincount(inverse, weights=np.multiply.outer(share_a, share_b).ravel())
+    order = np.argsort(-weight, kind="stable")[: max(1, _MOST_WORK // len(states))]
+    total = np.zeros(len(states))
+    for n in order:
+        total += weight[n] * ((states.masks & both[n]) == 0)
+    result: Floats = total / weight[order].sum()
+    return result
+
+
+def _distinct(presence: Presence) -> tuple[np.ndarray[tuple[int], np.dtype[np.uint64]], Floats]:
+    tokens, counts = np.unique(presence.tokens, return_counts=True)
+    most = np.argsort(-counts, kind="stable")[:500]
+    share: Floats = counts[most] / counts[most].sum()
+    return tokens[most], share

@@ -1,0 +1,108 @@
+"""
+Expected precision, recall and F1 at every threshold; records that could not match themselves.
+
+All of it comes from the match probabilities and the estimated number of matches: no truth.
+
+Source: specs/scoring-v1.md, section 7.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pseudolink.errors import ScoringError
+from pseudolink.formats.candidates import Links, Presence, Scored
+from pseudolink.score.estimate import Estimate
+from pseudolink.score.evidence import Floats, Ints
+
+_TINY = 1e-300
+
+
+@dataclass(frozen=True)
+class Curve:
+    """
+    What to expect of the links at or above each threshold, thresholds falling.
+
+    threshold, precision, recall, f1: (c,) float64. links: (c,) int64.
+    """
+
+    threshold: Floats
+    precision: Floats
+    recall: Floats
+    f1: Floats
+    links: Ints
+
+    def at(self, threshold: float) -> tuple[float, float, float]:
+        """Expected (precision, recall, F1) of the links at or above a threshold."""
+        reached = np.flatnonzero(self.threshold >= threshold)
+        if not len(reached):
+            return 1.0, 0.0, 0.0
+        last = reached[-1]
+        return float(self.precision[last]), float(self.recall[last]), float(self.f1[last])
+
+
+def curve(scored: Scored, links: Links, matches: float) -> Curve:
+    """
+    Expected quality over thresholds.
+
+    Args:
+        links: one-to-one links without a threshold.
+        matches: expected number of matching pairs, seen or not.
+    """
+    probability = np.sort(scored.probability[links.accepted])[::-1]
+    counts = np.arange(1, len(probability) + 1)
+    right = np.cumsum(probability)
+    last = np.flatnonzero(np.r_[probability[1:] != probability[:-1], True]) if len(probability) else []
+    threshold, counts, right = probability[last], counts[last], right[last]
+    precision = right / np.maximum(counts, 1)
+    recall = np.minimum(right / max(matches, float(right[-1]) if len(right) else 0.0, _TINY), 1.0)
+    f1 = 2 * precision * recall / np.maximum(precision + recall, _TINY)
+    return Curve(threshold, precision, recall, f1, counts.astype(np.int64))
+
+
+def choose(found: Curve, min_precision: float | None = None) -> float:
+    """
+    The threshold: best expected F1, or the lowest that reaches ``min_precision``.
+
+    Raises:
+        ScoringError: no threshold is expected to reach that precision.
+    """
+    if not len(found.threshold):
+        return 0.5
+    if min_precision is None:
+        return float(found.threshold[int(np.argmax(found.f1))])
+    enough = np.flatnonzero(found.precision >= min_precision)
+    if not len(enough):
+        raise ScoringError(
+            f"no threshold is expected to reach a precision of {min_precision:g}",
+            advice=f"The highest to be expected is {found.precision.max():.4f}.",
+        )
+    return float(found.threshold[enough[-1]])
+
+
+def unlinkable(found: Estimate, presence: Presence, threshold: float) -> int:
+    """Rows with too little evidence to be linked even to an exact copy of themselves."""
+    states = found.states
+    joint = states.probabilities(found.matches.shares)
+    alike = states.probabilities(found.company.shares) if found.company else np.zeros(len(states))
+    key = np.column_stack([presence.tokens, presence.fields.astype(np.uint64)])
+    distinct, counts = np.unique(key, axis=0, return_counts=True)
+    lost = 0
+    for (tokens, fields), rows in zip(distinct.tolist(), counts.tolist(), strict=True):
+        if not tokens:
+            lost += rows
+            continue
+        seen = states.seen(tokens, fields)
+        size = len(seen.shared)
+        # An exact copy shares every token there is and is equal wherever a filter looks.
+        same = np.flatnonzero(seen.shared == np.uint64(tokens))
+        best = same[int(np.argmin(seen.levels[same]))] if len(same) else 0
+        match = np.bincount(seen.of_state, weights=joint, minlength=size)[best]
+        chance = np.bincount(seen.of_state, weights=found.chance, minlength=size)[best : best + 1]
+        company = np.bincount(seen.of_state, weights=alike, minlength=size)[best : best + 1]
+        odds = found.matches.total * match / max(float(found.other(chance, company)[0]), _TINY)
+        if odds / (1.0 + odds) < threshold:
+            lost += rows
+    return lost
