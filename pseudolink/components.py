@@ -74,7 +74,7 @@ def join(field: str, derivation: str) -> str:
 
 def agreement_states(kind: str, derivations: Sequence[str]) -> list[frozenset[str]]:
     """
-    Every set of components of one field on which two values can agree.
+    Every set of components of one field on which two values that have them all can agree.
 
     The first state is full agreement, the last none. ``derivations`` are those that a schema
     uses; the whole value is always a state of its own, because full agreement implies every
@@ -101,9 +101,6 @@ def agreement_states(kind: str, derivations: Sequence[str]) -> list[frozenset[st
             states.append(frozenset(d for d in used if _DATE_PARTS[d] <= parts))
         if "sorted" in used:  # day and month exchanged
             states.append(frozenset(d for d in used if d in ("sorted", "year")))
-        # A date that cannot be (31 February; 29 February of the wrong year) has parts and no whole.
-        for impossible in ("md", "ymd"):
-            states.append(frozenset(d for d in used if not _DATE_PARTS[d] >= set(impossible)))
     elif kind == "postcode":
         chain = [d for d in _NESTED if d in used]
         states.extend(frozenset(chain[i:]) for i in range(1, len(chain)))

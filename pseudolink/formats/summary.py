@@ -1,0 +1,208 @@
+"""
+The summary of one linkage: counts, estimates and curves, and nothing about any one record.
+
+What the operator's report shows. It leaves the operator with nobody's identifiers in it: no
+record ID, no token, no value, only numbers about parties, passes and pairs of parties.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Final
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from pseudolink.errors import ArtefactError, Problem
+
+FORMAT: Final = "pseudolink/linkage-summary/1"
+
+Count = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Text = Annotated[str, Field(min_length=1, max_length=400)]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Day = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+
+_STRICT: Final = ConfigDict(extra="forbid", strict=True)
+
+
+@dataclass(frozen=True)
+class PassCount:
+    """
+    One pass of one party.
+
+    tokens: records with a token. company: records that share their token with another one.
+    largest_block: most records of the party under one token. candidates: candidate pairs that the
+    pass brought, over all pairs of parties.
+    """
+
+    __pydantic_config__ = _STRICT
+    name: Text
+    tokens: Count
+    company: Count
+    largest_block: Count
+    candidates: Count
+
+
+@dataclass(frozen=True)
+class PartySummary:
+    """
+    One party's encodings.
+
+    party: its ID. name: what people call it. company: records with company in any pass.
+    largest_component: most records tied together by shared tokens. unlinkable: records with too
+    little evidence to match even themselves. coverage: field and records that have it.
+    """
+
+    __pydantic_config__ = _STRICT
+    party: Text
+    name: Text
+    rows: Count
+    company: Count
+    largest_component: Count
+    unlinkable: Count
+    coverage: tuple[tuple[Text, Count], ...]
+    passes: tuple[PassCount, ...]
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """What is expected of the links at or above ``threshold``, a match probability in [0, 1]."""
+
+    __pydantic_config__ = _STRICT
+    threshold: Share
+    precision: Share
+    recall: Share
+    f1: Share
+    links: Count
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Candidate pairs with a weight in [low, high), in bits, and how many of them are links."""
+
+    __pydantic_config__ = _STRICT
+    low: Number
+    high: Number
+    pairs: Count
+    accepted: Count
+
+
+@dataclass(frozen=True)
+class PairSummary:
+    """
+    One party linked with another (IDs of parties).
+
+    candidates: distinct pairs of records that share a token. links: accepted one-to-one pairs.
+    ambiguous: pairs left out because another was as good. threshold: least match probability of a
+    link. threshold_weight: the same as a weight in bits. expected_matches: people in both, by the
+    model. iterations, converged: of the EM. passes: pass and candidate pairs that it brought.
+    """
+
+    __pydantic_config__ = _STRICT
+    left: Text
+    right: Text
+    candidates: Count
+    links: Count
+    ambiguous: Count
+    threshold: Share
+    threshold_weight: Number
+    expected_precision: Share
+    expected_recall: Share
+    expected_f1: Share
+    expected_matches: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    iterations: Count
+    converged: bool
+    passes: tuple[tuple[Text, Count], ...]
+    histogram: tuple[Bin, ...]
+    curve: tuple[CurvePoint, ...]
+
+
+@dataclass(frozen=True)
+class LinkageSummary:
+    """One linkage: agreement and schema are digests; created is an ISO date."""
+
+    __pydantic_config__ = _STRICT
+    project: Text
+    purpose: Text
+    agreement: Digest
+    schema: Digest
+    software: Text
+    created: Day
+    engine: Text
+    parties: tuple[PartySummary, ...]
+    pairs: tuple[PairSummary, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The summary as JSON-able data; :func:`from_json` reads it back."""
+        data: dict[str, Any] = json.loads(json.dumps(asdict(self), allow_nan=False))
+        return {"format": FORMAT, **data}
+
+
+_SUMMARY: Final = TypeAdapter(LinkageSummary)
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return text.removeprefix(".")
+
+
+def _sums(summary: LinkageSummary) -> Iterator[Problem]:
+    """Counts that cannot be together, whatever the data."""
+    known = [party.party for party in summary.parties]
+    if len(set(known)) != len(known):
+        yield Problem("parties", "a party is there twice")
+    for i, party in enumerate(summary.parties):
+        here = f"parties[{i}]"
+        for name in ("company", "largest_component", "unlinkable"):
+            if getattr(party, name) > party.rows:
+                yield Problem(f"{here}.{name}", "more than the party's records")
+        for j, (_, count) in enumerate(party.coverage):
+            if count > party.rows:
+                yield Problem(f"{here}.coverage[{j}]", "more than the party's records")
+        for j, one in enumerate(party.passes):
+            if one.tokens > party.rows:
+                yield Problem(f"{here}.passes[{j}].tokens", "more than the party's records")
+            if max(one.company, one.largest_block) > one.tokens:
+                yield Problem(f"{here}.passes[{j}]", "more records in blocks than have a token")
+    for i, pair in enumerate(summary.pairs):
+        here = f"pairs[{i}]"
+        if pair.left == pair.right or not {pair.left, pair.right} <= set(known):
+            yield Problem(here, "left and right are not two of the parties")
+        if pair.links > pair.candidates:
+            yield Problem(f"{here}.links", "more links than candidate pairs")
+        for j, (_, count) in enumerate(pair.passes):
+            if count > pair.candidates:
+                yield Problem(f"{here}.passes[{j}]", "more than the candidate pairs")
+        for j, one_bin in enumerate(pair.histogram):
+            if one_bin.low >= one_bin.high:
+                yield Problem(f"{here}.histogram[{j}]", "low is not below high")
+            if one_bin.accepted > one_bin.pairs:
+                yield Problem(f"{here}.histogram[{j}].accepted", "more than the pairs of the bin")
+
+
+def from_json(raw: Mapping[str, Any]) -> LinkageSummary:
+    """
+    Read a summary that :meth:`LinkageSummary.to_json` gave.
+
+    Raises:
+        ArtefactError: every key that is missing, unknown, of another type or out of its range,
+            and every count that another one contradicts, with its place.
+    """
+    data = dict(raw)
+    if data.pop("format", None) != FORMAT:
+        raise ArtefactError([Problem("format", f"is not {FORMAT!r}")])
+    try:
+        # By way of JSON text: strict there takes an array as a tuple, and no other thing.
+        summary = _SUMMARY.validate_json(json.dumps(data, allow_nan=False))
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        raise ArtefactError([Problem(_place(item["loc"]), item["msg"]) for item in found]) from None
+    except (TypeError, ValueError, RecursionError):
+        raise ArtefactError([Problem("", "not JSON: a number that is not finite, or another type")]) from None
+    problems = list(_sums(summary))
+    if problems:
+        raise ArtefactError(problems)
+    return summary

@@ -1,0 +1,74 @@
+"""
+The release key: the releaser's own, and what it makes of programme IDs.
+
+No custodian holds it, so no custodian can tell which pseudonym stands for which programme ID. It
+is not the linkage key and not derived from it: one key, one purpose.
+
+Source: specs/keys-v1.md, section 6.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from pathlib import Path
+from typing import NoReturn
+
+from pseudolink.errors import KeyFileError
+from pseudolink.keys import vault
+from pseudolink.keys.derive import KEY_BYTES, derive, spoken
+
+#: Base32 characters of a pseudonym: 100 bits, so a million people collide about once in 10**18 releases.
+PSEUDONYM_CHARACTERS = 20
+
+
+class ReleaseKey:
+    """The 32 bytes with which the releaser makes pseudonyms."""
+
+    __slots__ = ("_secret",)
+
+    def __init__(self, secret: bytes) -> None:
+        if len(secret) != KEY_BYTES:
+            raise KeyFileError(f"a release key has {KEY_BYTES} bytes")
+        self._secret = bytes(secret)
+
+    @classmethod
+    def generate(cls) -> ReleaseKey:
+        """A key from the system's generator."""
+        return cls(secrets.token_bytes(KEY_BYTES))
+
+    def _name(self, label: str, *context: str) -> str:
+        raw = derive(self._secret, label, *context)
+        return base64.b32encode(raw[:15]).decode("ascii").lower()[:PSEUDONYM_CHARACTERS]
+
+    def pseudonym(self, project: str, programme_id: str) -> str:
+        """The pseudonym of a programme ID: 20 characters of ``a-z2-7``, 100 bits."""
+        return self._name("pseudonym", project, programme_id)
+
+    def family(self, project: str, family_id: str) -> str:
+        """The pseudonym of a family ID, under its own label: 20 characters."""
+        return self._name("family", project, family_id)
+
+    def person(self, project: str, *parts: str) -> str:
+        """The pseudonym of a person without a programme ID, from whatever names them: 20 characters."""
+        return self._name("person", project, *parts)
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen bytes that name the key, in groups to read aloud; public."""
+        return spoken(derive(self._secret, "fingerprint")[:16])
+
+    def save(self, path: Path, passphrase: str) -> None:
+        """Write a new key file; see :func:`pseudolink.keys.vault.write`."""
+        vault.write(Path(path), self._secret, passphrase, "release")
+
+    @classmethod
+    def load(cls, path: Path, passphrase: str) -> ReleaseKey:
+        """Read a key file; see :func:`pseudolink.keys.vault.read`."""
+        return cls(vault.read(Path(path), passphrase, "release"))
+
+    def __repr__(self) -> str:
+        return f"<ReleaseKey {self.fingerprint}>"
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("ReleaseKey does not pickle and does not copy; see specs/keys-v1.md, section 1")

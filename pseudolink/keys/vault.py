@@ -1,0 +1,254 @@
+"""
+Secrets at rest: a key file opened by a passphrase, and the rules for the file itself.
+
+Argon2id (RFC 9106, the second recommended setting) makes a key of the passphrase,
+ChaCha20-Poly1305 seals the secret, and the whole header is authenticated with it.
+
+Source: specs/keys-v1.md, section 2.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import unicodedata
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+from pseudolink import files
+from pseudolink.errors import ArtefactError, KeyExposedError, KeyFileError, PassphraseError
+from pseudolink.formats import canonical
+from pseudolink.formats.binary import decode64, encode64
+
+FORMAT = "pseudolink/key/1"
+SHORTEST_PASSPHRASE = 12
+LONGEST_PASSPHRASE = 1024
+
+#: What a key file may hold, in words.
+PURPOSES: Final = {
+    "party": "a party's private keys",
+    "linkage": "a linkage key",
+    "release": "a release key",
+    "contribution": "a contribution to a linkage key",
+}
+
+
+class Cost(NamedTuple):
+    """The price of one guess at a passphrase; memory in KiB."""
+
+    iterations: int
+    lanes: int
+    memory: int
+
+
+# RFC 9106, section 4: the setting for memory-constrained places (3 passes over 64 MiB).
+_COST = Cost(iterations=3, lanes=4, memory=64 * 1024)
+# keys-v1 §2.4: a file from elsewhere must not make its reader work for hours or fill its memory.
+_MOST = Cost(iterations=16, lanes=16, memory=1024 * 1024)
+_LARGEST_FILE = 64 * 1024
+_SALT, _NONCE, _TAG = 16, 12, 16
+
+
+def _passphrase(text: str, *, new: bool) -> bytes:
+    # Two keyboards may spell the same accented letter with different code points.
+    raw = unicodedata.normalize("NFC", text)
+    if new and len(raw) < SHORTEST_PASSPHRASE:
+        raise PassphraseError(
+            f"the passphrase is shorter than {SHORTEST_PASSPHRASE} characters",
+            advice="Five or more random words make a good one.",
+        )
+    if len(raw) > LONGEST_PASSPHRASE:
+        raise PassphraseError(f"the passphrase is longer than {LONGEST_PASSPHRASE} characters")
+    try:
+        return raw.encode("utf-8")
+    except UnicodeEncodeError:
+        raise PassphraseError("the passphrase is not text") from None
+
+
+def _stretch(passphrase: bytes, salt: bytes, cost: Cost) -> bytes:
+    kdf = Argon2id(
+        salt=salt, length=32, iterations=cost.iterations, lanes=cost.lanes, memory_cost=cost.memory
+    )
+    return kdf.derive(passphrase)
+
+
+def _aad(header: dict[str, Any]) -> bytes:
+    return b"pseudolink/key-header/1\x00" + canonical.dumps(header)
+
+
+def protect(secret: bytes, passphrase: str, purpose: str) -> bytes:
+    """
+    Seal a secret for one purpose under a passphrase.
+
+    Args:
+        purpose: one of :data:`PURPOSES`; a file made for one is never read for another.
+
+    Returns:
+        the bytes of a key file.
+
+    Raises:
+        PassphraseError: shorter than 12 characters.
+
+    Source: specs/keys-v1.md, section 2.
+    """
+    if purpose not in PURPOSES:
+        raise ValueError(f"no such purpose: {purpose}")
+    stretched = _passphrase(passphrase, new=True)
+    salt, nonce = os.urandom(_SALT), os.urandom(_NONCE)
+    header = {
+        "format": FORMAT,
+        "purpose": purpose,
+        "kdf": {"name": "argon2id", "salt": encode64(salt), **_COST._asdict()},
+        "cipher": {"name": "chacha20-poly1305", "nonce": encode64(nonce)},
+    }
+    box = ChaCha20Poly1305(_stretch(stretched, salt, _COST)).encrypt(nonce, secret, _aad(header))
+    return canonical.dumps({**header, "sealed": encode64(box)}) + b"\n"
+
+
+class _Parsed(NamedTuple):
+    header: dict[str, Any]
+    purpose: str
+    cost: Cost
+    salt: bytes
+    nonce: bytes
+    box: bytes
+
+
+def _number(value: object, least: int, most: int, what: str) -> int:
+    if type(value) is not int or not least <= value <= most:
+        raise KeyFileError(f"the key file asks for {what} outside {least} to {most}")
+    return value
+
+
+def _parse(data: bytes) -> _Parsed:
+    damaged = KeyFileError("not a pseudolink key file, or a damaged one")
+    if len(data) > _LARGEST_FILE or not data.endswith(b"\n"):
+        raise damaged
+    try:
+        raw = canonical.loads(data[:-1])
+        if set(raw) != {"format", "purpose", "kdf", "cipher", "sealed"} or raw["format"] != FORMAT:
+            raise damaged
+        kdf, cipher = raw["kdf"], raw["cipher"]
+        if set(kdf) != {"name", "salt", "iterations", "lanes", "memory"} or kdf["name"] != "argon2id":
+            raise damaged
+        if set(cipher) != {"name", "nonce"} or cipher["name"] != "chacha20-poly1305":
+            raise damaged
+        salt, nonce = decode64(kdf["salt"], _SALT), decode64(cipher["nonce"], _NONCE)
+        box = decode64(raw["sealed"])
+    except (ArtefactError, ValueError, TypeError):
+        raise damaged from None
+    if raw["purpose"] not in PURPOSES or len(box) < _TAG:
+        raise damaged
+    lanes = _number(kdf["lanes"], 1, _MOST.lanes, "lanes")
+    cost = Cost(
+        iterations=_number(kdf["iterations"], 1, _MOST.iterations, "iterations"),
+        lanes=lanes,
+        memory=_number(kdf["memory"], 8 * lanes, _MOST.memory, "memory (KiB)"),
+    )
+    header = {key: value for key, value in raw.items() if key != "sealed"}
+    return _Parsed(header, raw["purpose"], cost, salt, nonce, box)
+
+
+def unprotect(data: bytes, passphrase: str, purpose: str) -> bytes:
+    """
+    Open what :func:`protect` made.
+
+    Raises:
+        KeyFileError: not a key file, damaged, for another purpose, or asking for too much work.
+        PassphraseError: the passphrase does not open it.
+    """
+    parsed = _parse(data)
+    if parsed.purpose != purpose:
+        raise KeyFileError(f"the key file holds {PURPOSES[parsed.purpose]}, not {PURPOSES[purpose]}")
+    key = _stretch(_passphrase(passphrase, new=False), parsed.salt, parsed.cost)
+    try:
+        return ChaCha20Poly1305(key).decrypt(parsed.nonce, parsed.box, _aad(parsed.header))
+    except InvalidTag:
+        raise PassphraseError(
+            "the passphrase does not open this key file", advice="Or the file has been damaged."
+        ) from None
+
+
+def _load(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            # Asked of the open file, so that it cannot be exchanged between the look and the reading.
+            mode = os.fstat(stream.fileno()).st_mode
+            if os.name == "posix" and stat.S_ISREG(mode) and mode & 0o077:
+                raise KeyExposedError(
+                    f"{path.name} can be read or changed by other users",
+                    advice="Make it the owner's alone (chmod 600), and consider the key disclosed.",
+                )
+            return stream.read(_LARGEST_FILE + 1)
+    except FileNotFoundError:
+        raise KeyFileError(f"{path.name}: no such key file") from None
+    except OSError as error:
+        raise KeyFileError(f"{path.name}: {error.strerror or type(error).__name__}") from None
+
+
+def write(path: Path, secret: bytes, passphrase: str, purpose: str) -> None:
+    """
+    Write a new key file that its owner alone can read; an existing file is never replaced.
+
+    Raises:
+        OutputExistsError: something is at ``path`` already.
+        PassphraseError: shorter than 12 characters.
+    """
+    files.refuse_existing(path)
+    files.write_bytes(path, protect(secret, passphrase, purpose))
+
+
+def read(path: Path, passphrase: str, purpose: str) -> bytes:
+    """
+    Open a key file.
+
+    Raises:
+        KeyExposedError: other users of the machine can read or change it (POSIX).
+        KeyFileError, PassphraseError: as :func:`unprotect`, with the file's name.
+    """
+    path = Path(path)
+    data = _load(path)
+    try:
+        return unprotect(data, passphrase, purpose)
+    except (KeyFileError, PassphraseError) as error:
+        raise type(error)(f"{path.name}: {error.message}", advice=error.advice) from None
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """
+    What a key file says of itself without its passphrase: purpose and protection, no secret.
+
+    Raises:
+        KeyExposedError, KeyFileError: as :func:`read`.
+    """
+    path = Path(path)
+    try:
+        parsed = _parse(_load(path))
+    except KeyFileError as error:
+        raise KeyFileError(f"{path.name}: {error.message}") from None
+    kdf = {"name": "argon2id", **parsed.cost._asdict()}
+    return {"file": path.name, "purpose": parsed.purpose, "holds": PURPOSES[parsed.purpose], "kdf": kdf}
+
+
+def read_passphrase(path: Path) -> str:
+    """
+    The first line of a passphrase file, without its line end.
+
+    Raises:
+        PassphraseError: unreadable, not UTF-8, or the first line is empty.
+    """
+    try:
+        with path.open("rb") as stream:
+            first = stream.readline(4 * LONGEST_PASSPHRASE + 2)
+        text = first.decode("utf-8-sig").rstrip("\r\n")
+    except OSError as error:
+        raise PassphraseError(f"{path.name}: {error.strerror or type(error).__name__}") from None
+    except UnicodeDecodeError:
+        raise PassphraseError(f"{path.name}: not UTF-8 text") from None
+    if not text:
+        raise PassphraseError(f"{path.name}: the first line is empty")
+    return text

@@ -1,0 +1,262 @@
+"""
+The operator: link the encodings of all parties. Holds no linkage key, no attribute, no identifier.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pseudolink import files
+from pseudolink.agreement import Agreement, load_signed, require_own_key, today_utc
+from pseudolink.errors import (
+    ArtefactError,
+    FloorError,
+    LinkageError,
+    MixedArtefactsError,
+    NotPermittedError,
+    Problem,
+)
+from pseudolink.formats import encodings as encoding_files
+from pseudolink.formats import linkmap
+from pseudolink.formats.manifest import Manifest
+from pseudolink.formats.statistics import Statistics
+from pseudolink.formats.summary import LinkageSummary
+from pseudolink.keys.party import PartyKey
+from pseudolink.ledger import chain
+from pseudolink.report.linkage import render
+from pseudolink.roles.linkage import (
+    Delivery,
+    PairLinkage,
+    Report,
+    link_all,
+    pair_summary,
+    party_summary,
+    quiet,
+)
+from pseudolink.roles.people import link_map
+from pseudolink.schema import LinkageSchema, load_schema
+from pseudolink.seal.package import file_digest, open_package, seal
+
+LINK_MAP = "link_map"
+MAP_FILE = "linkmap.package"
+REPORT_FILE = "report.html"
+SUMMARY_FILE = "summary.json"
+ENGINE = "local"
+
+
+@dataclass(frozen=True)
+class Linked:
+    """What was written, and the summary that the report shows."""
+
+    link_map: Path
+    report: Path
+    summary: LinkageSummary
+
+
+def link(
+    packages: Sequence[Path],
+    *,
+    agreement: Path,
+    schema: Path,
+    key: PartyKey,
+    output: Path,
+    ledger: Path,
+    min_precision: float | None = None,
+    today: date | None = None,
+    report: Report = quiet,
+) -> Linked:
+    """
+    Link the sealed encodings of two or more parties, each against the cohort.
+
+    Args:
+        packages: one package of encodings from each party, the cohort's among them.
+        output: new folder; gets the link map sealed to the releaser, and the operator's report.
+
+    Raises:
+        PseudolinkError: whatever does not fit; no output is left then.
+    """
+    files.refuse_existing(output)
+    today = today or today_utc()
+    agreed = load_signed(agreement, today)
+    party = require_own_key(agreed, key)
+    if party.role != "operator":
+        raise NotPermittedError(f"{party.id!r} is not the operator; only the operator links")
+    design = load_schema(schema)
+    agreed.require_schema(design.digest)
+    if len(packages) < 2:
+        raise LinkageError("linking needs the encodings of at least two parties")
+    with files.new_folder(output) as folder:
+        deliveries, digests = _open(packages, folder, agreed, design, key, today, report)
+        linkages = link_all(deliveries, min_precision=min_precision, report=report)
+        summary = _summary(deliveries, linkages, agreed, today)
+        plain = folder / "plain.parquet"
+        found = link_map(linkages)
+        linkmap.save(found, plain)
+        sealed = _seal(plain, folder / MAP_FILE, found.num_rows, summary, agreed, key, today)
+        plain.unlink()
+        (folder / REPORT_FILE).write_text(render(summary), encoding="utf-8")
+        (folder / SUMMARY_FILE).write_text(json.dumps(summary.to_json(), indent=2) + "\n", encoding="utf-8")
+        chain.append(
+            ledger,
+            key,
+            step="link",
+            agreement=agreed.digest,
+            details={
+                "packages": digests,
+                "links": [{"left": p.left, "right": p.right, "links": p.links} for p in summary.pairs],
+                LINK_MAP: sealed,
+            },
+        )
+    return Linked(output / MAP_FILE, output / REPORT_FILE, summary)
+
+
+def _open(
+    packages: Sequence[Path],
+    folder: Path,
+    agreed: Agreement,
+    design: LinkageSchema,
+    key: PartyKey,
+    today: date,
+    report: Report,
+) -> tuple[list[Delivery], dict[str, str]]:
+    """Every delivery, the cohort's first, and the digest of every package by party."""
+    manifests: list[Manifest] = []
+    deliveries: list[Delivery] = []
+    digests = {}
+    for number, package in enumerate(packages):
+        report("open", number, len(packages))
+        plain = folder / "opened.parquet"
+        manifest = open_package(
+            package, plain, agreement=agreed, recipient=key, artefact="encodings", today=today
+        )
+        manifests.append(manifest)
+        deliveries.append(_delivery(plain, manifest, agreed, design))
+        digests[manifest.sender] = file_digest(package)
+        plain.unlink()
+    report("open", len(packages), len(packages))
+    problems = _mixed(manifests, agreed)
+    if problems:
+        raise MixedArtefactsError(problems)
+    deliveries.sort(key=lambda d: (d.party != agreed.cohort.id, d.party))
+    return deliveries, dict(sorted(digests.items()))
+
+
+def _mixed(manifests: Sequence[Manifest], agreed: Agreement) -> list[Problem]:
+    problems = []
+    senders = Counter(m.sender for m in manifests)
+    for sender, count in senders.items():
+        if count > 1:
+            problems.append(Problem(sender, "has sent two packages; link one delivery of each party"))
+    if agreed.cohort.id not in senders:
+        problems.append(Problem(agreed.cohort.id, "the cohort's encodings are missing"))
+    problems += [
+        Problem(m.sender, "encoded with another linkage key than the one signed for")
+        for m in manifests
+        if m.key_check != agreed.key_check
+    ]
+    return problems
+
+
+def _delivery(plain: Path, manifest: Manifest, agreed: Agreement, design: LinkageSchema) -> Delivery:
+    encodings = encoding_files.load(plain, design.layout)
+    statistics: dict[str, Any] = dict(manifest.statistics)
+    problems = []
+    if set(statistics) != {"chance", "company", "coverage"}:
+        problems.append(Problem("statistics", "needs chance, company and coverage"))
+    if manifest.rows != encodings.rows:
+        problems.append(Problem("rows", "the manifest counts other rows than the encodings have"))
+    if not problems:
+        stated = statistics["company"]
+        names = [p.get("name") for p in stated.get("passes", [])] if isinstance(stated, dict) else []
+        if names != [p.name for p in design.passes]:
+            problems.append(Problem("statistics.company", "does not tell of every pass of the schema"))
+    if problems:
+        raise ArtefactError(problems, source=f"the encodings of {manifest.sender}")
+    delivery = Delivery(
+        manifest.sender,
+        agreed.party(manifest.sender).name,
+        encodings,
+        Statistics.from_json(statistics["chance"]),
+        statistics["company"],
+        dict(statistics["coverage"]),
+        design,
+    )
+    _require_floor(delivery)
+    return delivery
+
+
+def _require_floor(delivery: Delivery) -> None:
+    """The operator measures company for itself: a manifest alone is no proof of the floor."""
+    alike = delivery.alike
+    company = len(np.unique(np.concatenate([alike.left, alike.right])))
+    floor = delivery.schema.floor
+    if company > floor.company * delivery.encodings.rows:
+        raise FloorError(
+            [Problem("company", f"{company:,} of {delivery.encodings.rows:,} records have company")],
+            source=f"the encodings of {delivery.party}",
+            advice="Ask the party to encode again; these encodings show too much.",
+        )
+
+
+def _summary(
+    deliveries: Sequence[Delivery], linkages: Sequence[PairLinkage], agreed: Agreement, today: date
+) -> LinkageSummary:
+    return LinkageSummary(
+        project=agreed.project,
+        purpose=agreed.purpose,
+        agreement=agreed.digest,
+        schema=agreed.schema,
+        software=f"pseudolink {version('pseudolink')}",
+        created=today.isoformat(),
+        engine=ENGINE,
+        parties=tuple(party_summary(one, linkages) for one in deliveries),
+        pairs=tuple(pair_summary(one) for one in linkages),
+    )
+
+
+def _seal(
+    plain: Path,
+    target: Path,
+    rows: int,
+    summary: LinkageSummary,
+    agreed: Agreement,
+    key: PartyKey,
+    today: date,
+) -> str:
+    quality = [
+        {
+            "left": pair.left,
+            "right": pair.right,
+            "links": pair.links,
+            # As text: a manifest holds no floating point.
+            "expected_precision": f"{pair.expected_precision:.4f}",
+            "expected_recall": f"{pair.expected_recall:.4f}",
+        }
+        for pair in summary.pairs
+    ]
+    manifest = Manifest(
+        artefact=LINK_MAP,
+        project=agreed.project,
+        agreement=agreed.digest,
+        schema=agreed.schema,
+        key_check=agreed.key_check,
+        sender=key.id,
+        recipients=tuple(p.id for p in agreed.recipients_of(LINK_MAP)),
+        purpose=agreed.purpose,
+        created=today.isoformat(),
+        expires=agreed.expires.isoformat(),
+        rows=rows,
+        software=summary.software,
+        content_sha256=file_digest(plain),
+        statistics={"pairs": quality},
+    )
+    return seal(plain, target, manifest, agreed, key, today=today)
