@@ -18,8 +18,16 @@ from pseudolink.agreement import (
     verify_signatures,
 )
 from pseudolink.agreement_rules import last_day
-from pseudolink.cli.common import NEW_PATH, READABLE, emit, json_option, passphrase_option, refusals, say
-from pseudolink.cli.keys import ask_passphrase
+from pseudolink.cli.common import (
+    NEW_PATH,
+    READABLE,
+    ask_passphrase,
+    emit,
+    json_option,
+    passphrase_option,
+    refusals,
+    say,
+)
 from pseudolink.errors import AgreementError, AgreementUnsignedError, Problem
 from pseudolink.keys.linkage import LinkageKey
 from pseudolink.keys.party import PartyKey

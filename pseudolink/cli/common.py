@@ -43,6 +43,17 @@ def passphrase_option(command: F) -> F:
     )(command)
 
 
+def ask_passphrase(file: Path | None, *, new: bool = False) -> str:
+    """The passphrase of this party's key files, from a file or a prompt; never an argument."""
+    if file is not None:
+        from pseudolink.keys.vault import read_passphrase
+
+        return read_passphrase(file)
+    prompt = "New passphrase" if new else "Passphrase"
+    answer: str = click.prompt(prompt, hide_input=True, confirmation_prompt=new, err=True)
+    return answer
+
+
 def say(text: str) -> None:
     """A line for a person, on standard error."""
     click.echo(text, err=True)

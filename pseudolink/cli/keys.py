@@ -12,6 +12,7 @@ from pseudolink.cli.common import (
     FOLDER,
     NEW_PATH,
     READABLE,
+    ask_passphrase,
     emit,
     json_option,
     passphrase_option,
@@ -23,15 +24,6 @@ from pseudolink.keys import ceremony, vault
 from pseudolink.keys.linkage import LinkageKey
 from pseudolink.keys.party import PartyKey, load_public
 from pseudolink.keys.release import ReleaseKey
-
-
-def ask_passphrase(file: Path | None, *, new: bool = False) -> str:
-    """The passphrase of this party's key files, from a file or a prompt; never an argument."""
-    if file is not None:
-        return vault.read_passphrase(file)
-    prompt = "New passphrase" if new else "Passphrase"
-    answer: str = click.prompt(prompt, hide_input=True, confirmation_prompt=new, err=True)
-    return answer
 
 
 @click.group()

@@ -51,9 +51,7 @@ def _grouped(columns: list[Index], weight: Index) -> Index:
     return np.bincount(key, weights=weight).astype(np.int64) if len(key) else np.zeros(0, dtype=np.int64)
 
 
-def _exactly(
-    columns: dict[str, Index], weight: Index, states: list[frozenset[str]]
-) -> tuple[int, list[int]]:
+def _exactly(columns: dict[str, Index], weight: Index, states: list[frozenset[str]]) -> tuple[int, list[int]]:
     """Pairs in each state: agreeing on every component of the state and on no other."""
     names = list(columns)
     at_least = {
@@ -113,7 +111,9 @@ def _sampled(
         a = fill_segment(keys, left, grams, **shape)
         b = fill_segment(keys, right, grams, **shape)
         both = np.bitwise_count(a & b).sum(axis=1, dtype=np.int64)
-        total = np.bitwise_count(a).sum(axis=1, dtype=np.int64) + np.bitwise_count(b).sum(axis=1, dtype=np.int64)
+        total = np.bitwise_count(a).sum(axis=1, dtype=np.int64) + np.bitwise_count(b).sum(
+            axis=1, dtype=np.int64
+        )
         level = np.where(200 * both >= 85 * total, 1, np.where(200 * both >= 70 * total, 2, 3))
         state = _state_of(columns, states, left, right)
         np.add.at(table, (state, level), 1)
@@ -173,12 +173,16 @@ def _crosswise(
         number = {c: i for i, c in enumerate(sorted({x for x in [*of_first, *of_last] if x is not None}))}
         x = np.asarray([number[v] for v in of_first if v is not None], dtype=np.int64)[f]
         y = np.asarray([number[v] for v in of_last if v is not None], dtype=np.int64)[s]
-        _, joint = np.unique(np.concatenate([a, b]) * (len(number) + 1) + np.concatenate([x, y]), return_inverse=True)
+        _, joint = np.unique(
+            np.concatenate([a, b]) * (len(number) + 1) + np.concatenate([x, y]), return_inverse=True
+        )
         a, b = joint[: len(f)].astype(np.int64), joint[len(f) :].astype(np.int64)
     width = int(max(a.max(initial=0), b.max(initial=0))) + 1
     keys, counts = np.unique(a * width + b, return_counts=True)
     mirror = (keys % width) * width + keys // width
-    at = np.minimum(np.searchsorted(keys, mirror), len(keys) - 1) if len(keys) else np.zeros(0, dtype=np.int64)
+    at = (
+        np.minimum(np.searchsorted(keys, mirror), len(keys) - 1) if len(keys) else np.zeros(0, dtype=np.int64)
+    )
     found = keys[at] == mirror if len(keys) else np.zeros(0, dtype=bool)
     other = keys != mirror  # the same name twice agrees crosswise and straight: counted as straight
     return int((counts[found & other] * counts[at[found & other]]).sum()) // 2

@@ -95,7 +95,10 @@ def _suggestions(
     cleaned: Cleaned, schema: LinkageSchema, encodings: Encodings, found: floor.Company
 ) -> dict[str, str]:
     """For each pass responsible, the one component whose addition leaves least company."""
-    if found.company <= schema.floor.company * found.records and found.largest_component <= schema.floor.component:
+    if (
+        found.company <= schema.floor.company * found.records
+        and found.largest_component <= schema.floor.component
+    ):
         return {}
     parts = Components(cleaned, schema)
     by_name = {one.name: one for one in schema.passes}

@@ -54,7 +54,9 @@ def load(path: Path) -> pa.Table:
         elif not field.nullable and table.column(field.name).null_count:
             problems.append(Problem(field.name, "has nulls"))
     problems += [
-        Problem(name, "column is not in the format") for name in table.column_names if name not in SCHEMA.names
+        Problem(name, "column is not in the format")
+        for name in table.column_names
+        if name not in SCHEMA.names
     ]
     if not problems:
         records = table.group_by(["party", "record"]).aggregate([])

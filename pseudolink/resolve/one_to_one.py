@@ -34,13 +34,13 @@ def greedy(scored: Scored, threshold: float) -> Links:
     taken_right: set[int] = set()
     accepted: list[int] = []
     ambiguous: list[int] = []
-    starts = np.flatnonzero(np.r_[True, weight[1:] != weight[:-1]]) if len(weight) else []
-    ends = np.r_[starts[1:], len(weight)] if len(weight) else []
+    fresh = np.ones(len(weight), dtype=bool)
+    fresh[1:] = weight[1:] != weight[:-1]
+    starts = np.flatnonzero(fresh)
+    ends = np.append(starts[1:], len(weight))[: len(starts)]
     left, right = pairs.left[chosen].tolist(), pairs.right[chosen].tolist()
     for start, end in zip(starts, ends, strict=True):
-        tied = [
-            n for n in range(start, end) if left[n] not in taken_left and right[n] not in taken_right
-        ]
+        tied = [n for n in range(start, end) if left[n] not in taken_left and right[n] not in taken_right]
         lefts = _counts([left[n] for n in tied])
         rights = _counts([right[n] for n in tied])
         for n in tied:

@@ -17,10 +17,9 @@ import pyarrow as pa
 
 from pseudolink import files
 from pseudolink.agreement import Agreement, Party, load_signed, require_own_key, today_utc
-from pseudolink.clean.profile import profile as profile_of
 from pseudolink.clean.extract import clean_table
+from pseudolink.clean.profile import profile as profile_of
 from pseudolink.clean.reader import read_extract
-from pseudolink.encode.extract import Encoded
 from pseudolink.errors import InputError, NotPermittedError, WrongKeyError
 from pseudolink.formats import encodings as encoding_files
 from pseudolink.formats import payload as payloads
@@ -243,9 +242,7 @@ def _permitted_fields(table: pa.Table, design: LinkageSchema, party: Party) -> p
         for column in (*one.columns, *(one.parts or ()))
     }
     attributes = {name.strip().casefold() for name in party.attributes}
-    drop = [
-        name for name in table.column_names if name.strip().casefold() in barred - kept - attributes
-    ]
+    drop = [name for name in table.column_names if name.strip().casefold() in barred - kept - attributes]
     return table.drop_columns(drop) if drop else table
 
 

@@ -87,7 +87,9 @@ def encode_table(
     return encoded, cleaned
 
 
-def _run(function: Callable[[bytes, Any], Any], chunks: list[Any], secret: bytes, *, processes: int) -> list[Any]:
+def _run(
+    function: Callable[[bytes, Any], Any], chunks: list[Any], secret: bytes, *, processes: int
+) -> list[Any]:
     return list(pool.run(function, chunks, processes=processes, secret=secret))
 
 
@@ -142,7 +144,9 @@ def without_objections(table: pa.Table, column: str, objecting: Collection[str])
         EmptyInputError: nobody is left.
     """
     objecting = {item.strip() for item in objecting}
-    keep = np.asarray([(v or "").strip() not in objecting for v in table.column(column).to_pylist()], dtype=bool)
+    keep = np.asarray(
+        [(v or "").strip() not in objecting for v in table.column(column).to_pylist()], dtype=bool
+    )
     if not keep.any():
         raise EmptyInputError("everybody in the extract objects; nothing is encoded")
     return table.filter(pa.array(keep)), int((~keep).sum())

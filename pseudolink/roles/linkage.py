@@ -132,9 +132,7 @@ def link_all(
 ) -> list[PairLinkage]:
     """Link every further party with the first, the cohort."""
     cohort = deliveries[0]
-    return [
-        link_pair(cohort, other, min_precision=min_precision, report=report) for other in deliveries[1:]
-    ]
+    return [link_pair(cohort, other, min_precision=min_precision, report=report) for other in deliveries[1:]]
 
 
 # ---------------------------------------------------------------- summaries: counts alone
@@ -144,7 +142,7 @@ def party_summary(delivery: Delivery, linkages: Sequence[PairLinkage]) -> PartyS
     """Counts of one party, for the report."""
     mine = [one for one in linkages if delivery.party in (one.left.party, one.right.party)]
     names = [one.name for one in delivery.schema.passes]
-    brought = {name: 0 for name in names}
+    brought = dict.fromkeys(names, 0)
     for one in mine:
         for name, pairs in compare.pass_counts(one.scored.candidates.shared, names).items():
             brought[name] += pairs
@@ -213,7 +211,7 @@ def _histogram(one: PairLinkage) -> tuple[Bin, ...]:
 
 def _curve(curve: quality.Curve) -> tuple[CurvePoint, ...]:
     count = len(curve.threshold)
-    kept = np.unique(np.linspace(0, count - 1, min(count, _CURVE_POINTS)).astype(np.int64)) if count else []
+    kept = np.unique(np.linspace(0, max(count - 1, 0), min(count, _CURVE_POINTS)).astype(np.int64))
     return tuple(
         CurvePoint(
             min(float(curve.threshold[n]), 1.0),

@@ -94,9 +94,7 @@ def _side(
         known = np.asarray([(v or "").strip() or None for v in known], dtype=object)
         table = table.drop_columns([column])
     with clock.stage("encode"):
-        encoded, cleaned = encode_table(
-            table, schema, key.derive, "rehearsal", options=options, source=name
-        )
+        encoded, cleaned = encode_table(table, schema, key.derive, "rehearsal", options=options, source=name)
         used = {c.casefold() for f in schema.fields.values() for c in (*f.columns, *(f.parts or ()))}
         rest = {c: c for c in table.column_names if c.strip().casefold() not in used}
         rest = {c: c for c in rest if c not in (payloads.RECORD,)}
@@ -227,9 +225,7 @@ def rehearse(
     linkages, measures = [], []
     for other in sides[1:]:
         with clock.stage("link"):
-            one = link_pair(
-                sides[0].delivery, other.delivery, min_precision=min_precision, report=report
-            )
+            one = link_pair(sides[0].delivery, other.delivery, min_precision=min_precision, report=report)
         linkages.append(one)
         measures.append(_measures(one, sides[0], other))
     if keep is not None:

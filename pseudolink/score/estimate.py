@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pseudolink.formats.candidates import Candidates, Presence
-from pseudolink.score.evidence import Floats, Model
+from pseudolink.score.arrays import Floats, summed
+from pseudolink.score.evidence import Model
 from pseudolink.score.exclusive import Alone, exclusive
 from pseudolink.score.observe import Counted, count, gather, unseen
 from pseudolink.score.states import Shares, States, chances, priors
@@ -85,9 +86,7 @@ def _fit(
     for iteration in range(1, iterations + 1):
         joint = states.probabilities(now.shares)
         found = max(1.0 - float((joint * hidden).sum()), 1e-9)
-        shown = [
-            np.bincount(view.seen.of_state, weights=joint, minlength=len(view.counts)) for view in counted
-        ]
+        shown = [summed(view.seen.of_state, joint, len(view.counts)) for view in counted]
         mine = [now.total * s for s in shown]
         expected = expect(replace(now, found=found), mine, background)
         factor = now.total * hidden
@@ -129,9 +128,7 @@ class Estimate:
         return pairs + self.scale * self.matches.total * by_company
 
 
-def _company(
-    states: States, chance: Floats, parties: list[tuple[Candidates, Presence]]
-) -> Class | None:
+def _company(states: States, chance: Floats, parties: list[tuple[Candidates, Presence]]) -> Class | None:
     """
     Pairs of one party that are alike more than chance makes them: families, twins, neighbours.
 
@@ -146,7 +143,7 @@ def _company(
         n = len(presence.tokens)
         views = count(states, pairs, gather(pairs, presence, presence))
         for view in views:
-            shown = np.bincount(view.seen.of_state, weights=chance, minlength=len(view.counts))
+            shown = summed(view.seen.of_state, chance, len(view.counts))
             background.append(n * (n - 1) / 2 * shown)
         counted.extend(views)
         hidden += unseen(states, presence, presence) * n / max(rows, 1)
@@ -209,8 +206,8 @@ def estimate(
         found = []
         for view in counted:
             size = len(view.counts)
-            by_chance = np.bincount(view.seen.of_state, weights=chance, minlength=size)
-            by_company = np.bincount(view.seen.of_state, weights=alike, minlength=size)
+            by_chance = summed(view.seen.of_state, chance, size)
+            by_company = summed(view.seen.of_state, alike, size)
             found.append(rows[0] * rows[1] * by_chance + scale * matches * by_company)
         return found
 
@@ -221,7 +218,7 @@ def estimate(
             odds[view.pairs] = (own / np.maximum(other, _TINY))[counts.at]
         probability = exclusive(odds, pairs.left, pairs.right, alone(states, matches, a, b), sweeps=6)
         return [
-            np.bincount(counts.at, weights=probability[view.pairs], minlength=len(counts.counts))
+            summed(counts.at, probability[view.pairs], len(counts.counts))
             for view, counts in zip(views, counted, strict=False)
         ]
 

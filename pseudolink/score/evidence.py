@@ -16,16 +16,12 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 
 from pseudolink.components import NAMES, SORTED, WHOLE, agreement_states, split
 from pseudolink.errors import ScoringError
 from pseudolink.formats.statistics import LEVELS, FieldStatistics, Statistics, read
 from pseudolink.schema import LinkageSchema
-
-Flags = npt.NDArray[np.uint64]
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from pseudolink.score.arrays import Flags, Floats, Ints, summed
 
 STRAIGHT = "straight"
 CROSSED = "crossed"
@@ -139,8 +135,8 @@ def _merged(name: str, masks: Flags, level: Ints, chance: Floats, prior: Floats)
         name,
         masks[first],
         level[first],
-        np.bincount(inverse, weights=chance, minlength=size),
-        np.bincount(inverse, weights=prior, minlength=size),
+        summed(inverse, chance, size),
+        summed(inverse, prior, size),
     )
 
 
@@ -220,5 +216,3 @@ def build(schema: LinkageSchema, parties: Sequence[Statistics]) -> Model:
             advice="Use fewer derivations of one field, or compare fewer fields by filter.",
         )
     return Model(groups, tuple(branches), tuple(comparing), schema.compared)
-
-

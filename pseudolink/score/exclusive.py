@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pseudolink.score.evidence import Floats, Ints
+from pseudolink.score.arrays import Floats, Ints
 
 _SWEEPS = 30
 _CLOSE = 1e-9

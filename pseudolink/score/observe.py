@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pseudolink.formats.candidates import Candidates, Presence
-from pseudolink.score.evidence import Floats, Ints
+from pseudolink.score.arrays import Floats, Ints
 from pseudolink.score.states import Seen, States
 
 #: Largest product of views and joint states that the search keeps in memory.

@@ -14,8 +14,8 @@ import numpy as np
 
 from pseudolink.errors import ScoringError
 from pseudolink.formats.candidates import Links, Presence, Scored
+from pseudolink.score.arrays import Floats, Ints, summed
 from pseudolink.score.estimate import Estimate
-from pseudolink.score.evidence import Floats, Ints
 
 _TINY = 1e-300
 
@@ -54,7 +54,9 @@ def curve(scored: Scored, links: Links, matches: float) -> Curve:
     probability = np.sort(scored.probability[links.accepted])[::-1]
     counts = np.arange(1, len(probability) + 1)
     right = np.cumsum(probability)
-    last = np.flatnonzero(np.r_[probability[1:] != probability[:-1], True]) if len(probability) else []
+    final = np.ones(len(probability), dtype=bool)
+    final[:-1] = probability[1:] != probability[:-1]
+    last = np.flatnonzero(final)
     threshold, counts, right = probability[last], counts[last], right[last]
     precision = right / np.maximum(counts, 1)
     recall = np.minimum(right / max(matches, float(right[-1]) if len(right) else 0.0, _TINY), 1.0)
@@ -99,9 +101,9 @@ def unlinkable(found: Estimate, presence: Presence, threshold: float) -> int:
         # An exact copy shares every token there is and is equal wherever a filter looks.
         same = np.flatnonzero(seen.shared == np.uint64(tokens))
         best = same[int(np.argmin(seen.levels[same]))] if len(same) else 0
-        match = np.bincount(seen.of_state, weights=joint, minlength=size)[best]
-        chance = np.bincount(seen.of_state, weights=found.chance, minlength=size)[best : best + 1]
-        company = np.bincount(seen.of_state, weights=alike, minlength=size)[best : best + 1]
+        match = summed(seen.of_state, joint, size)[best]
+        chance = summed(seen.of_state, found.chance, size)[best : best + 1]
+        company = summed(seen.of_state, alike, size)[best : best + 1]
         odds = found.matches.total * match / max(float(found.other(chance, company)[0]), _TINY)
         if odds / (1.0 + odds) < threshold:
             lost += rows

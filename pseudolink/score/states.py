@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pseudolink.score.evidence import Flags, Floats, Ints, Model
+from pseudolink.score.arrays import Flags, Floats, Ints
+from pseudolink.score.evidence import Model
 
 #: Shares of the states of each group, by group name; and of each branch under "branch".
 Shares = Mapping[str, Floats]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from pseudolink.formats.candidates import Candidates, Presence, Scored
+from pseudolink.score.arrays import summed
 from pseudolink.score.estimate import Estimate, alone
 from pseudolink.score.exclusive import exclusive
 from pseudolink.score.observe import gather, positions
@@ -32,9 +33,9 @@ def weigh(found: Estimate, pairs: Candidates, left: Presence, right: Presence) -
         seen = states.seen(view.tokens, view.fields)
         at = positions(seen, pairs, view)
         size = len(seen.shared)
-        match = np.bincount(seen.of_state, weights=joint, minlength=size)
-        chance = np.bincount(seen.of_state, weights=found.chance, minlength=size)
-        company = np.bincount(seen.of_state, weights=alike, minlength=size)
+        match = summed(seen.of_state, joint, size)
+        chance = summed(seen.of_state, found.chance, size)
+        company = summed(seen.of_state, alike, size)
         other = np.maximum(found.other(chance, company), _TINY)
         ratio = np.maximum(found.matches.total * match, _TINY) / other
         odds[view.pairs] = ratio[at]
@@ -42,4 +43,3 @@ def weigh(found: Estimate, pairs: Candidates, left: Presence, right: Presence) -
         weight = np.log2(odds) - np.log2(found.matches.total / (found.left_rows * found.right_rows))
     lonely = alone(states, found.matches, left, right)
     return Scored(pairs, weight, exclusive(odds, pairs.left, pairs.right, lonely))
-

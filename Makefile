@@ -1,0 +1,86 @@
+# make demo and make test need Python 3.11 or newer and make; they install the rest in .venv.
+
+# A launcher can be on the PATH and still not run (pyenv's do that), so each is tried.
+PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3 python; do \
+	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
+	&& { echo "$$p"; break; }; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+DEMO := build/demo
+PEOPLE ?= 5000
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help demo test test-slow test-all check format wheel bench changelog clean system
+
+help:
+	@echo "make demo    every role end to end on synthetic people, in $(DEMO)"
+	@echo "make test    the tests (test-slow: the long ones; test-all: both)"
+	@echo "make check   format, lint, types, import contracts, repository rules"
+	@echo "make wheel   build the wheel and try it in a bare environment"
+	@echo "make bench   the benchmarks that need no other data"
+	@echo "make format  put the code in the one format"
+	@echo "make clean   remove what the other targets made"
+
+$(READY): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -f $(VENV)/pyvenv.cfg || "$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --editable . --group dev
+	@touch $@
+
+# System packages that tests use: installed where that can be done, else those tests skip and say so.
+system:
+	@command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 \
+	|| command -v google-chrome >/dev/null 2>&1 \
+	|| { command -v apt-get >/dev/null 2>&1 && [ "$$(id -u)" = 0 ] \
+	&& apt-get -o DPkg::Lock::Timeout=300 -qq update \
+	&& DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -qq install -y --no-install-recommends chromium; } \
+	|| echo "chromium is not installed: the tests that look at the report will skip" >&2
+
+demo: $(READY)
+	rm -rf $(DEMO)
+	$(BIN)/pseudolink demo --people $(PEOPLE) --out $(DEMO)
+
+test: $(READY) system
+	$(PYTEST) -m "not slow" -n $(WORKERS)
+
+test-slow: $(READY) system
+	$(PYTEST) -m slow || test $$? = 5 # 5: there is none at present
+
+test-all: test test-slow
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(PYTEST) -q tests/test_repository.py
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# A flat layout hides missing files from tests that run beside the source: try what users install.
+wheel: $(READY)
+	rm -rf build/wheel build/bare
+	$(BIN)/python -m build --quiet --wheel --outdir build/wheel
+	$(BIN)/python -m venv build/bare
+	build/bare/bin/python -m pip install --quiet build/wheel/*.whl
+	build/bare/bin/python -m pip check
+	cd build/bare && bin/pseudolink --version
+	cd build/bare && bin/pseudolink schema check ../../examples/schemas/uk-programme.toml
+	cd build/bare && bin/python -c 'import importlib.resources as r; p = r.files("pseudolink"); \
+	assert "site-packages" in str(p), p; assert (p / "py.typed").is_file()'
+
+bench: $(READY)
+	for b in benchmarks/*.py; do $(BIN)/python "$$b" || exit 1; done
+
+changelog: $(READY)
+	$(BIN)/towncrier build --draft --version next
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

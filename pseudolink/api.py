@@ -1,0 +1,131 @@
+"""
+The public Python surface: DataFrames in, DataFrames out.
+
+For notebooks and trials. Between organisations use the roles: they seal, sign and keep receipts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pseudolink.clean.reader import read_extract
+from pseudolink.encode.floor import Company
+from pseudolink.errors import LinkageError
+from pseudolink.formats.encodings import Encodings, to_table
+from pseudolink.formats.statistics import Statistics
+from pseudolink.keys.linkage import LinkageKey
+from pseudolink.roles import rehearsal
+from pseudolink.roles.encoding import Options, coverage, encode_table
+from pseudolink.roles.linkage import Delivery, link_all
+from pseudolink.schema import LinkageSchema
+
+
+@dataclass(frozen=True)
+class EncodedExtract:
+    """
+    An encoded extract in memory.
+
+    encodings: n rows in random order. source: pandas Series of n row numbers of the extract, in
+    the same order; it stays with whoever holds the extract.
+    """
+
+    encodings: Encodings
+    chance: Statistics
+    company: Company
+    coverage: Mapping[str, int]
+    source: pd.Series[int]
+
+    def frame(self) -> pd.DataFrame:
+        """The encodings as a DataFrame: ``record`` and, by pass, ``<pass>.token``, ``<pass>.filter``."""
+        frame: pd.DataFrame = to_table(self.encodings).to_pandas()
+        return frame
+
+
+def encode(
+    df: Any, schema: LinkageSchema, key: LinkageKey, *, project: str = "local", options: Options | None = None
+) -> EncodedExtract:
+    """
+    Clean and encode an extract in memory.
+
+    Args:
+        df: pandas DataFrame, Arrow table, anything with ``__arrow_c_stream__``, or a path.
+        project: part of the key derivation; both sides of a linkage give the same one.
+
+    Raises:
+        MissingColumnsError, UnusableFieldError, FieldRuleError, FloorError: see ``roles.encoding``.
+
+    Source: specs/encoding-v1.md.
+    """
+    encoded, cleaned = encode_table(
+        read_extract(df), schema, key.derive, project, options=options or Options()
+    )
+    return EncodedExtract(
+        encoded.encodings, encoded.chance, encoded.company, coverage(cleaned), pd.Series(encoded.source)
+    )
+
+
+def link(
+    encodings: Mapping[str, EncodedExtract], schema: LinkageSchema, *, min_precision: float | None = None
+) -> pd.DataFrame:
+    """
+    Link encoded extracts, each against the first.
+
+    Args:
+        encodings: name -> encoded extract, the cohort first.
+
+    Returns:
+        DataFrame of links: ``left``, ``left_record``, ``right``, ``right_record`` (16 bytes each),
+        ``weight`` (bits), ``probability``.
+
+    Raises:
+        LinkageError: fewer than two extracts.
+
+    Source: specs/matching-v1.md, specs/scoring-v1.md.
+    """
+    if len(encodings) < 2:
+        raise LinkageError("linking needs at least two encoded extracts")
+    deliveries = [
+        Delivery(name, name, one.encodings, one.chance, one.company.to_json(), dict(one.coverage), schema)
+        for name, one in encodings.items()
+    ]
+    frames = []
+    for found in link_all(deliveries, min_precision=min_precision):
+        pairs, accepted = found.scored.candidates, found.accepted
+        left = found.left.encodings.records[pairs.left[accepted]]
+        right = found.right.encodings.records[pairs.right[accepted]]
+        frames.append(
+            pd.DataFrame(
+                {
+                    "left": found.left.party,
+                    "left_record": [bytes(r) for r in left],
+                    "right": found.right.party,
+                    "right_record": [bytes(r) for r in right],
+                    "weight": found.scored.weight[accepted],
+                    "probability": found.scored.probability[accepted],
+                }
+            )
+        )
+    return pd.concat(frames, ignore_index=True)
+
+
+def rehearse(
+    frames: Sequence[Any],
+    schema: LinkageSchema,
+    truth: str,
+    *,
+    keep: Path | None = None,
+    min_precision: float | None = None,
+    options: Options | None = None,
+) -> dict[str, Any]:
+    """
+    The whole pipeline on two or more tables (or files) with known truth.
+
+    Returns:
+        see :func:`pseudolink.roles.rehearsal.rehearse`.
+    """
+    return rehearsal.rehearse(frames, schema, truth, keep=keep, min_precision=min_precision, options=options)

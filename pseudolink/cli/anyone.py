@@ -1,0 +1,135 @@
+"""Commands for anyone: demo, rehearse, doctor."""
+
+from __future__ import annotations
+
+from importlib.resources import files as package_files
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pseudolink.cli.common import NEW_PATH, READABLE, emit, json_option, progress, refusals
+from pseudolink.roles.encoding import Options
+from pseudolink.schema import load_schema
+
+
+def demo_schema() -> Path:
+    """The schema that the demo uses: the one that ships as an example."""
+    return Path(str(package_files("pseudolink").joinpath("synthetic", "uk-programme.toml")))
+
+
+@click.command(epilog="Example: pseudolink demo --people 5000 --out demo")
+@click.option("--people", type=click.IntRange(500, 2_000_000), default=5000, show_default=True)
+@click.option("--out", type=NEW_PATH, required=True, help="New folder; every party gets its own inside.")
+@click.option("--seed", type=click.IntRange(min=0), default=2026, show_default=True, help="Of the people.")
+@click.option("--schema", type=READABLE, help="Another linkage schema for the same extracts.")
+@json_option
+@refusals
+def demo(people: int, out: Path, seed: int, schema: Path | None, as_json: bool) -> None:
+    """Run every role end to end on invented UK families with known truth."""
+    from pseudolink.roles import demo as role
+
+    with progress() as report:
+        found = role.run(people, out, schema=schema or demo_schema(), seed=seed, report=report)
+    lines = [
+        f"{found.people:,} invented people (seed {found.seed}); {found.objections} of the cohort object "
+        "and are left out",
+        "",
+        f"{'agency':<12}{'records':>9}{'in cohort':>11}{'linked':>9}{'precision':>11}{'recall':>9}"
+        f"{'F1':>9}{'company':>10}",
+    ]
+    lines += [
+        f"{a.agency:<12}{a.records:>9,}{a.true_pairs:>11,}{a.links:>9,}{a.precision:>11.4f}"
+        f"{a.recall:>9.4f}{a.f1:>9.4f}{a.company:>10.2%}"
+        for a in found.agencies
+    ]
+    lines += [
+        f"{'council':<12}{'(the cohort itself)':>49}{'':>9}{'':>3}{found.cohort_company:>8.2%}",
+        "",
+        f"release: {found.release}",
+        f"report:  {found.report}",
+    ]
+    emit(found.to_json(), "\n".join(lines), as_json=as_json)
+
+
+@click.command(
+    epilog="Example: pseudolink rehearse census.parquet cis.parquet --schema essnet.toml --truth entity_id"
+)
+@click.argument("files", nargs=-1, required=True, type=READABLE, metavar="LEFT RIGHT [MORE]...")
+@click.option("--schema", type=READABLE, required=True, help="Linkage schema (TOML).")
+@click.option("--truth", required=True, metavar="COLUMN", help="Equal exactly for records of one person.")
+@click.option("--keep", type=NEW_PATH, help="New folder for every artefact, unsealed, for a reviewer.")
+@click.option("--min-precision", type=click.FloatRange(0, 1), help="Lowest threshold expected to reach it.")
+@click.option("--processes", type=click.IntRange(min=1), help="Worker processes for encoding.")
+@click.option("--strict", is_flag=True, help="Refuse cells that break a rule.")
+@click.option("--ignore-floor", is_flag=True, help="Measure the security floor without refusing.")
+@json_option
+@refusals
+def rehearse(
+    files: tuple[Path, ...],
+    schema: Path,
+    truth: str,
+    keep: Path | None,
+    min_precision: float | None,
+    processes: int | None,
+    strict: bool,
+    ignore_floor: bool,
+    as_json: bool,
+) -> None:
+    """Run the pipeline on your own files with known truth, each against the first.
+
+    The truth column never reaches any stage. Columns that the schema does not use go into the
+    payload: use test data.
+    """
+    from pseudolink.roles import rehearsal
+
+    options = Options(strict=strict, processes=processes, enforce_floor=not ignore_floor)
+    with progress() as report:
+        found = rehearsal.rehearse(
+            files,
+            load_schema(schema),
+            truth,
+            keep=keep,
+            min_precision=min_precision,
+            options=options,
+            report=report,
+        )
+    emit(found, _rehearsal_text(found), as_json=as_json)
+
+
+def _rehearsal_text(found: dict[str, Any]) -> str:
+    lines = []
+    for one in found.get("pairs", [found]):
+        if "left" in one:
+            lines.append(f"{one['left']} and {one['right']}")
+        lines += [
+            f"precision         {one['precision']:.4f}   expected {one['expected_precision']:.4f}",
+            f"recall            {one['recall']:.4f}   expected {one['expected_recall']:.4f}",
+            f"F1                {one['f1']:.4f}   expected {one['expected_f1']:.4f}",
+            f"candidate recall  {one['candidate_recall']:.4f}   of {one['true_pairs']:,} true pairs",
+            f"links             {one['links']:,}   at probability {one['threshold']:.4f} or more; "
+            f"{one['ambiguous']:,} ambiguous pairs left out",
+            f"company           {one['company']:.2%}   largest component {one['largest_component']:,}",
+            "",
+        ]
+    stages = ", ".join(f"{name} {value:.1f} s" for name, value in found["seconds"].items())
+    lines.append(f"{stages}; peak memory {found['peak_memory_bytes'] / 2**20:,.0f} MiB")
+    return "\n".join(lines)
+
+
+@click.command(epilog="Example: pseudolink doctor --json")
+@json_option
+@refusals
+def doctor(as_json: bool) -> None:
+    """Show versions, the engine and kernel in use, and what is missing."""
+    from pseudolink.roles import doctor as role
+
+    found = role.examine()
+    lines = [f"{name:<14}{value}" for name, value in found["versions"].items()]
+    lines += [f"engine        {found['engine']}", f"kernel        {found['kernel']}"]
+    lines += [f"processors    {found['processors']}"]
+    lines += [f"missing       {name}: {why}" for name, why in found["missing"].items()]
+    lines += ["ready" if not found["missing"] else "not ready: install what is missing"]
+    emit(found, "\n".join(lines), as_json=as_json)
+    if found["missing"]:
+        raise SystemExit(1)

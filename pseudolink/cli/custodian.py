@@ -1,0 +1,145 @@
+"""Commands of a custodian: profile and encode."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pseudolink.cli.common import (
+    FOLDER,
+    NEW_PATH,
+    READABLE,
+    ask_passphrase,
+    emit,
+    json_option,
+    passphrase_option,
+    progress,
+    refusals,
+)
+from pseudolink.roles.encoding import Options
+from pseudolink.schema import load_schema
+
+encoding_option = click.option(
+    "--encoding", default="utf-8", show_default=True, help="Of a CSV file; windows-1252 must be said."
+)
+delimiter_option = click.option("--delimiter", help="Of a CSV file; found among , ; tab | without it.")
+
+
+@click.command(epilog="Example: pseudolink profile extract.csv --schema uk-programme.toml")
+@click.argument("extract", type=READABLE)
+@click.option("--schema", type=READABLE, required=True, help="Linkage schema (TOML).")
+@encoding_option
+@delimiter_option
+@json_option
+@refusals
+def profile(extract: Path, schema: Path, encoding: str, delimiter: str | None, as_json: bool) -> None:
+    """Count coverage and invalid values of EXTRACT by field. No value is shown."""
+    from pseudolink.roles import custodian as role
+
+    found = role.profile(extract, load_schema(schema), encoding=encoding, delimiter=delimiter)
+    emit(found, _profile_text(found), as_json=as_json)
+
+
+def _profile_text(found: dict[str, Any]) -> str:
+    lines = [f"{found['rows']:,} rows", ""]
+    head = f"{'field':<12}{'filled':>10}{'valid':>10}{'invalid':>9}{'missing':>9}{'distinct':>10}"
+    lines.append(head)
+    for name, one in found["fields"].items():
+        lines.append(
+            f"{name:<12}{one['filled']:>10,}{one['valid']:>10,}{one['invalid']:>9,}"
+            f"{one['missing']:>9,}{one['distinct']:>10,}"
+        )
+        for kind in ("rules", "flags"):
+            lines += [f"    {rule:<30}{count:>10,}" for rule, count in one[kind].items()]
+    lines += ["", f"{'pass':<50}{'records with all of it':>24}"]
+    lines += [f"{name:<50}{count:>24,}" for name, count in found["passes"].items()]
+    return "\n".join(lines)
+
+
+@click.command(
+    epilog="Example: pseudolink encode extract.csv --agreement agreement.toml --schema schema.toml "
+    "--keys keys --party council -o outbox"
+)
+@click.argument("extract", type=READABLE)
+@click.option("--agreement", type=READABLE, required=True, help="The signed agreement (TOML).")
+@click.option("--schema", type=READABLE, required=True, help="The linkage schema that it names (TOML).")
+@click.option("--keys", type=FOLDER, required=True, help="Folder with ID.party.key and linkage.key.")
+@click.option("--party", required=True, metavar="ID", help="Who you are in the agreement.")
+@click.option("-o", "--output", type=NEW_PATH, required=True, help="New folder for the two packages.")
+@click.option("--ledger", type=NEW_PATH, help="Where the receipt goes; default ledger.jsonl beside --keys.")
+@click.option("--objections", type=READABLE, help="Programme IDs to leave out, one a line.")
+@click.option("--attributes", help="Attributes to carry, with commas; all that are permitted without it.")
+@click.option("--programme-id", default="programme_id", show_default=True, help="Column of the cohort.")
+@click.option("--family-id", default="family_id", show_default=True, help="Column of the cohort.")
+@click.option("--processes", type=click.IntRange(min=1), help="Worker processes.")
+@click.option("--chunk-rows", type=click.IntRange(min=1), default=50_000, show_default=True)
+@click.option("--strict", is_flag=True, help="Refuse cells that break a rule instead of counting them.")
+@encoding_option
+@delimiter_option
+@passphrase_option
+@json_option
+@refusals
+def encode(
+    extract: Path,
+    agreement: Path,
+    schema: Path,
+    keys: Path,
+    party: str,
+    output: Path,
+    ledger: Path | None,
+    objections: Path | None,
+    attributes: str | None,
+    programme_id: str,
+    family_id: str,
+    processes: int | None,
+    chunk_rows: int,
+    strict: bool,
+    encoding: str,
+    delimiter: str | None,
+    passphrase_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Encode EXTRACT under an agreement and seal it: encodings to the operator, payload to the releaser."""
+    from pseudolink.keys.linkage import LinkageKey
+    from pseudolink.keys.party import PartyKey
+    from pseudolink.roles import custodian as role
+
+    phrase = ask_passphrase(passphrase_file)
+    with progress() as report:
+        report("encode", 0, 1)
+        found = role.encode(
+            extract,
+            agreement=agreement,
+            schema=schema,
+            key=PartyKey.load(keys / f"{party}.party.key", phrase),
+            linkage_key=LinkageKey.load(keys / "linkage.key", phrase),
+            output=output,
+            ledger=ledger or keys.parent / "ledger.jsonl",
+            columns=role.Columns(
+                programme_id,
+                family_id,
+                None if attributes is None else [a.strip() for a in attributes.split(",") if a.strip()],
+            ),
+            objections=objections,
+            options=Options(strict=strict, processes=processes, chunk_rows=chunk_rows),
+            encoding=encoding,
+            delimiter=delimiter,
+        )
+        report("encode", 1, 1)
+    result = {
+        "rows": found.rows,
+        "objections": found.objections,
+        "company": found.company,
+        "largest_component": found.largest_component,
+        "fields": found.counts,
+        "encodings": str(found.encodings),
+        "payload": str(found.payload),
+    }
+    text = (
+        f"encoded {found.rows:,} records ({found.objections:,} left out for objections); "
+        f"{found.company:.2%} have company\n"
+        f"for the operator: {found.encodings}\nfor the releaser: {found.payload}"
+    )
+    emit(result, text, as_json=as_json)

@@ -1,0 +1,158 @@
+"""The summary of a linkage: read back as it was written, and refused with every problem named."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pseudolink.errors import ArtefactError
+from pseudolink.formats import summary as formats
+from pseudolink.formats.summary import Bin, CurvePoint, LinkageSummary, PairSummary, PartySummary, PassCount
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
+SHARE = st.floats(0, 1)
+COUNT = st.integers(0, 10**12)
+
+
+@st.composite
+def summaries(draw: st.DrawFn) -> LinkageSummary:
+    rows = draw(st.integers(0, 10**9))
+    part = st.integers(0, rows)
+    names = draw(st.lists(TEXT, min_size=2, max_size=4, unique=True))
+
+    def one_pass() -> PassCount:
+        tokens = draw(part)
+        inside = st.integers(0, tokens)
+        return PassCount(draw(TEXT), tokens, draw(inside), draw(inside), draw(COUNT))
+
+    def one_pair() -> PairSummary:
+        candidates = draw(COUNT)
+        among = st.integers(0, candidates)
+        low = draw(st.floats(-1e6, 1e6))
+        return PairSummary(
+            left=names[0],
+            right=names[1],
+            candidates=candidates,
+            links=draw(among),
+            ambiguous=draw(COUNT),
+            threshold=draw(SHARE),
+            threshold_weight=draw(st.floats(-100, 100)),
+            expected_precision=draw(SHARE),
+            expected_recall=draw(SHARE),
+            expected_f1=draw(SHARE),
+            expected_matches=draw(st.floats(0, 1e9)),
+            iterations=draw(COUNT),
+            converged=draw(st.booleans()),
+            passes=((draw(TEXT), draw(among)),),
+            histogram=(Bin(low, low + 1, candidates, draw(among)),),
+            curve=(CurvePoint(draw(SHARE), draw(SHARE), draw(SHARE), draw(SHARE), draw(COUNT)),),
+        )
+
+    parties = tuple(
+        PartySummary(
+            party=name,
+            name=draw(TEXT),
+            rows=rows,
+            company=draw(part),
+            largest_component=draw(part),
+            unlinkable=draw(part),
+            coverage=((draw(TEXT), draw(part)),),
+            passes=(one_pass(),),
+        )
+        for name in names
+    )
+    pairs = tuple(one_pair() for _ in range(draw(st.integers(0, 2))))
+    return LinkageSummary(
+        draw(TEXT), draw(TEXT), "0a" * 32, "1b" * 32, draw(TEXT), "2026-01-31", draw(TEXT), parties, pairs
+    )
+
+
+@pytest.fixture
+def raw() -> dict[str, Any]:
+    party = {
+        "party": "a", "name": "A", "rows": 5, "company": 1, "largest_component": 1, "unlinkable": 0,
+        "coverage": [["dob", 5]],
+        "passes": [{"name": "p", "tokens": 5, "company": 2, "largest_block": 2, "candidates": 7}],
+    }  # fmt: skip
+    pair = {
+        "left": "a", "right": "b", "candidates": 4, "links": 3, "ambiguous": 0, "threshold": 0.5,
+        "threshold_weight": 1.5, "expected_precision": 1, "expected_recall": 0.9, "expected_f1": 0.95,
+        "expected_matches": 3.1, "iterations": 9, "converged": True, "passes": [["p", 4]],
+        "histogram": [{"low": 0, "high": 1, "pairs": 4, "accepted": 3}],
+        "curve": [{"threshold": 0.5, "precision": 1, "recall": 0.9, "f1": 0.95, "links": 3}],
+    }  # fmt: skip
+    return {
+        "format": formats.FORMAT, "project": "x", "purpose": "y", "agreement": "0" * 64, "schema": "1" * 64,
+        "software": "s", "created": "2026-01-31", "engine": "e",
+        "parties": [party, json.loads(json.dumps({**party, "party": "b"}))], "pairs": [pair],
+    }  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(summaries())
+def test_a_summary_is_read_back_as_it_was_written(summary: LinkageSummary) -> None:
+    text = json.dumps(summary.to_json(), allow_nan=False)
+    assert formats.from_json(json.loads(text)) == summary
+
+
+def test_the_plain_example_is_accepted(raw: dict[str, Any]) -> None:
+    assert formats.from_json(raw).to_json() == raw
+
+
+def change(raw: dict[str, Any], path: list[str | int], value: Any) -> dict[str, Any]:
+    target: Any = raw
+    for key in path[:-1]:
+        target = target[key]
+    target[path[-1]] = value
+    return raw
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "place"),
+    [
+        (["format"], "pseudolink/linkage-summary/2", "format"),
+        (["extra"], 1, "extra"),
+        (["parties", 0, "record"], "00", "parties[0].record"),
+        (["agreement"], "0" * 63, "agreement"),
+        (["created"], "31/01/2026", "created"),
+        (["parties", 0, "rows"], "5", "parties[0].rows"),
+        (["parties", 0, "rows"], 5.5, "parties[0].rows"),
+        (["parties", 0, "rows"], True, "parties[0].rows"),
+        (["parties", 0, "company"], -1, "parties[0].company"),
+        (["parties", 0, "company"], 6, "parties[0].company"),
+        (["parties", 0, "unlinkable"], 6, "parties[0].unlinkable"),
+        (["parties", 0, "coverage", 0, 1], 6, "parties[0].coverage[0]"),
+        (["parties", 0, "passes", 0, "tokens"], 6, "parties[0].passes[0].tokens"),
+        (["parties", 0, "passes", 0, "company"], 6, "parties[0].passes[0]"),
+        (["parties", 1, "party"], "a", "parties"),
+        (["pairs", 0, "right"], "c", "pairs[0]"),
+        (["pairs", 0, "right"], "a", "pairs[0]"),
+        (["pairs", 0, "links"], 5, "pairs[0].links"),
+        (["pairs", 0, "threshold"], 1.1, "pairs[0].threshold"),
+        (["pairs", 0, "converged"], 1, "pairs[0].converged"),
+        (["pairs", 0, "passes", 0, 1], 5, "pairs[0].passes[0]"),
+        (["pairs", 0, "histogram", 0, "high"], 0, "pairs[0].histogram[0]"),
+        (["pairs", 0, "histogram", 0, "accepted"], 5, "pairs[0].histogram[0].accepted"),
+        (["pairs", 0, "expected_matches"], float("nan"), ""),
+        (["pairs", 0, "threshold_weight"], float("inf"), ""),
+    ],
+)
+def test_one_mistake_is_named_with_its_place(
+    raw: dict[str, Any], path: list[str | int], value: Any, place: str
+) -> None:
+    with pytest.raises(ArtefactError) as caught:
+        formats.from_json(change(raw, path, value))
+    assert place in [problem.place for problem in caught.value.problems]
+
+
+def test_every_mistake_is_named_at_once(raw: dict[str, Any]) -> None:
+    change(raw, ["created"], "now")
+    change(raw, ["pairs", 0, "links"], None)
+    del raw["parties"][0]["name"]
+    with pytest.raises(ArtefactError) as caught:
+        formats.from_json(raw)
+    assert {p.place for p in caught.value.problems} == {"created", "pairs[0].links", "parties[0].name"}

@@ -1,0 +1,504 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import struct
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.cobblestone import Cobblestone256Encryptor
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from parties_in_memory import KEY_CHECK, ROLES, TODAY, agreed, key_of, manifest_of, raw_agreement
+
+from pseudolink.agreement import Agreement, parse_agreement
+from pseudolink.errors import (
+    AgreementExpiredError,
+    AgreementMismatchError,
+    ArtefactError,
+    NotARecipientError,
+    NotPermittedError,
+    OutputExistsError,
+    PackageError,
+    PseudolinkError,
+    SchemaMismatchError,
+    SignatureError,
+    WrongKeyError,
+)
+from pseudolink.formats import canonical
+from pseudolink.formats.binary import encode64, prefixed
+from pseudolink.formats.manifest import Manifest
+from pseudolink.keys.party import wrap
+from pseudolink.seal.envelope import MAGIC, Header, read_header
+from pseudolink.seal.package import file_digest, inspect, open_package, seal
+
+VECTORS = Path(__file__).parents[2] / "specs/vectors/package"
+CONTENT = random.Random(1).randbytes(40_000)
+AGREEMENT = replace(agreed(), key_check=KEY_CHECK)
+RECIPIENT = {"encodings": "unit", "payload": "vault", "link_map": "vault", "release": "university"}
+
+
+class Place:
+    """A folder that holds a package and nothing else."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "inbox"
+        self.folder.mkdir()
+        self.package = self.folder / "one.package"
+        self.output = self.folder / "out.parquet"
+        self.source = folder / "source"
+        self.source.write_bytes(CONTENT)
+
+    def seal(self, artefact: str = "encodings", agreed_on: Agreement = AGREEMENT, /, **changes: Any) -> bytes:
+        manifest = manifest_of(CONTENT, agreed_on, artefact, **changes)
+        seal(self.source, self.package, manifest, agreed_on, key_of(manifest.sender), today=TODAY)
+        return self.package.read_bytes()
+
+    def open(self, as_party: str = "unit", artefact: str = "encodings", **changes: Any) -> Manifest:
+        values: dict[str, Any] = {"agreement": AGREEMENT, "recipient": key_of(as_party), "today": TODAY}
+        return open_package(self.package, self.output, artefact=artefact, **(values | changes))
+
+    def refused(
+        self, error: type[PseudolinkError], as_party: str = "unit", **changes: Any
+    ) -> PseudolinkError:
+        """Opening ends in this error, and leaves the package alone in its folder."""
+        with pytest.raises(error) as caught:
+            self.open(as_party, **changes)
+        assert [path.name for path in self.folder.iterdir()] == ["one.package"]
+        assert caught.value.code.startswith("PL-")
+        return caught.value
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+# ---------------------------------------------------------------- what must work
+
+
+@pytest.mark.parametrize("artefact", list(RECIPIENT))
+def test_a_recipient_gets_back_what_was_sealed(place: Place, artefact: str) -> None:
+    place.seal(artefact)
+    manifest = place.open(RECIPIENT[artefact], artefact)
+    assert place.output.read_bytes() == CONTENT
+    assert manifest == manifest_of(CONTENT, AGREEMENT, artefact)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(size=st.sampled_from([0, 1, 16383, 16384, 16385, 2**20 - 1, 2**20, 2**20 + 1, 3 * 2**20]))
+def test_any_size_comes_back(tmp_path_factory: pytest.TempPathFactory, size: int) -> None:
+    place = Place(tmp_path_factory.mktemp("any"))
+    content = random.Random(size).randbytes(size)
+    place.source.write_bytes(content)
+    manifest = manifest_of(content, AGREEMENT)
+    digest = seal(place.source, place.package, manifest, AGREEMENT, key_of("council"), today=TODAY)
+    place.open()
+    assert place.output.read_bytes() == content
+    assert digest == file_digest(place.package) == hashlib.sha256(place.package.read_bytes()).hexdigest()
+
+
+def test_several_recipients_each_open(place: Place) -> None:
+    raw = raw_agreement()
+    raw["recipients"]["release"] = ["vault", "university"]
+    agreement = parse_agreement(raw)
+    place.seal("release", agreement)
+    for one in ("university", "vault"):
+        place.open(one, "release", agreement=agreement)
+        assert place.output.read_bytes() == CONTENT
+        place.output.unlink()
+
+
+def test_nothing_of_the_artefact_is_in_the_package(place: Place) -> None:
+    place.source.write_bytes(b"SURNAME-OF-A-PERSON" * 2000)
+    manifest = manifest_of(place.source.read_bytes(), AGREEMENT)
+    seal(place.source, place.package, manifest, AGREEMENT, key_of("council"), today=TODAY)
+    assert b"SURNAME" not in place.package.read_bytes()
+
+
+def test_the_same_artefact_is_never_sealed_alike(place: Place) -> None:
+    first = place.seal()
+    place.package.unlink()
+    second = place.seal()
+    assert first[-len(CONTENT) :] != second[-len(CONTENT) :]
+
+
+def test_anyone_with_the_agreement_can_inspect_even_after_it_expired(place: Place) -> None:
+    place.seal()
+    assert inspect(place.package, AGREEMENT) == manifest_of(CONTENT, AGREEMENT)
+
+
+def test_an_existing_destination_is_never_replaced(place: Place) -> None:
+    place.seal()
+    place.output.write_bytes(b"old")
+    with pytest.raises(OutputExistsError):
+        place.open()
+    assert place.output.read_bytes() == b"old"
+
+
+# ---------------------------------------------------------------- damage
+
+
+def test_truncation_attack_at_every_kilobyte(place: Place) -> None:
+    data = place.seal()
+    for size in [*range(0, len(data), 1024), *range(len(data) - 20, len(data))]:
+        place.package.write_bytes(data[:size])
+        place.refused(PackageError)
+        with pytest.raises(PackageError):
+            inspect(place.package, AGREEMENT)
+
+
+def test_bit_flip_attack_at_200_places(place: Place) -> None:
+    data = place.seal()
+    chosen = random.Random(20260601)
+    header = len(data) - read_size(data)
+    places = [chosen.randrange(len(data)) for _ in range(100)] + [
+        chosen.randrange(header) for _ in range(100)
+    ]
+    for at in places:
+        place.package.write_bytes(data[:at] + bytes([data[at] ^ (1 << chosen.randrange(8))]) + data[at + 1 :])
+        place.refused(PseudolinkError)
+        with pytest.raises(PseudolinkError):
+            inspect(place.package, AGREEMENT)
+
+
+def read_size(data: bytes) -> int:
+    """Bytes of the body."""
+    at = len(MAGIC)
+    for _ in range(2):
+        (length,) = struct.unpack_from(">I", data, at)
+        at += 4 + length
+    size: int = struct.unpack_from(">Q", data, at)[0]
+    return size
+
+
+def parts(path: Path) -> tuple[Header, bytes, bytes]:
+    with path.open("rb") as stream:
+        header, signature = read_header(stream)
+        return header, signature, stream.read()
+
+
+def rebuild(place: Place, header: Header, body: bytes, signer: str = "council") -> None:
+    """Write a package that is well signed by the signer, whatever it says."""
+    header = replace(header, length=len(body), digest=hashlib.sha256(body).digest())
+    place.package.write_bytes(header.signed() + key_of(signer).sign(header.message()) + body)
+
+
+def test_signature_exchange_attack(place: Place) -> None:
+    place.seal(rows=4)
+    _, other, _ = parts(place.package)
+    place.package.unlink()
+    place.seal()
+    header, _, body = parts(place.package)
+    for signature in (other, bytes(64), os.urandom(64), key_of("unit").sign(header.message())):
+        place.package.write_bytes(header.signed() + signature + body)
+        place.refused(SignatureError)
+
+
+def test_trailing_bytes_attack(place: Place) -> None:
+    place.package.write_bytes(place.seal() + b"\x00")
+    assert "after its body" in str(place.refused(PackageError))
+
+
+def test_body_exchange_attack_a_body_from_another_package_of_the_sender(place: Place) -> None:
+    place.seal()
+    _, _, other = parts(place.package)
+    place.package.unlink()
+    place.seal()
+    header, signature, _ = parts(place.package)
+    place.package.write_bytes(header.signed() + signature + other)
+    place.refused(PackageError)
+    rebuild(place, header, other)
+    assert "does not open" in str(place.refused(PackageError))
+
+
+def test_a_sender_that_cuts_its_own_body_is_noticed_before_the_end_is_trusted(place: Place) -> None:
+    place.source.write_bytes(random.Random(2).randbytes(3 * 2**20))
+    manifest = manifest_of(place.source.read_bytes(), AGREEMENT)
+    seal(place.source, place.package, manifest, AGREEMENT, key_of("council"), today=TODAY)
+    header, _, body = parts(place.package)
+    rebuild(place, header, body[: 2**21 + 100])
+    assert "does not open" in str(place.refused(PackageError))
+
+
+def test_a_sender_whose_manifest_describes_another_artefact_is_noticed(place: Place) -> None:
+    place.seal()
+    header, _, _ = parts(place.package)
+    key = os.urandom(32)
+    wrapped = {"unit": wrap(key_of("unit").public.sealing_key, key, header.info("unit", "operator"))}
+    encryptor = Cobblestone256Encryptor(key, header.context())
+    rebuild(place, replace(header, wrapped=wrapped), encryptor.update(b"another") + encryptor.finalize())
+    assert "another artefact" in str(place.refused(PackageError))
+
+
+def test_rewrapping_attack_a_data_key_sealed_for_another_manifest(place: Place) -> None:
+    place.seal(rows=4)
+    other, _, _ = parts(place.package)
+    place.package.unlink()
+    place.seal()
+    header, _, body = parts(place.package)
+    rebuild(place, replace(header, wrapped=other.wrapped), body)
+    place.refused(WrongKeyError)
+
+
+@pytest.mark.parametrize("length", [0, 2**32 - 1, 4 * 2**20 + 1])
+def test_exhaustion_attack_a_header_part_of_impossible_size(place: Place, length: int) -> None:
+    data = place.seal()
+    place.package.write_bytes(data[: len(MAGIC)] + struct.pack(">I", length) + data[len(MAGIC) + 4 :])
+    assert "impossible size" in str(place.refused(PackageError))
+
+
+def test_downgrade_attack_another_version_is_refused(place: Place) -> None:
+    place.package.write_bytes(place.seal().replace(b"pseudolink/package/1", b"pseudolink/package/0", 1))
+    place.refused(PackageError)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.binary(max_size=400), magic=st.booleans())
+def test_any_other_bytes_are_not_a_package(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, magic: bool
+) -> None:
+    place = Place(tmp_path_factory.mktemp("any"))
+    place.package.write_bytes(MAGIC + data if magic else data)
+    place.refused(PseudolinkError)
+
+
+@pytest.mark.parametrize(
+    "recipients",
+    [
+        b"[]",
+        b"{}",
+        b"[1]",
+        b'[{"id":"unit"}]',
+        b'[{"id":"unit","key":"AAAA"}]',
+        b'[{"id":"unit","key":"' + encode64(bytes(1168)).encode() + b'","more":1}]',
+        b'[{"id":1,"key":"' + encode64(bytes(1168)).encode() + b'"}]',
+        b'[{"id":"unit", "key":"' + encode64(bytes(1168)).encode() + b'"}]',
+    ],
+)
+def test_a_damaged_list_of_recipients_is_refused(place: Place, recipients: bytes) -> None:
+    place.seal()
+    header, _, body = parts(place.package)
+    start = (
+        MAGIC + prefixed(header.manifest_bytes, recipients) + struct.pack(">Q", header.length) + header.digest
+    )
+    signature = key_of("council").sign(b"pseudolink/package-signature/1\x00" + start)
+    place.package.write_bytes(start + signature + body)
+    place.refused(PackageError)
+
+
+# ---------------------------------------------------------------- what the agreement does not bear out
+
+
+@pytest.mark.parametrize("who", ["council", "schools", "police"])
+@pytest.mark.parametrize("artefact", ["link_map", "release"])
+def test_promise_p5_a_custodian_never_opens_linked_data(place: Place, who: str, artefact: str) -> None:
+    place.seal(artefact)
+    assert "do not go back" in str(place.refused(NotPermittedError, who, artefact=artefact))
+
+
+def test_promise_p5_not_even_when_the_operator_seals_it_to_the_custodian(place: Place) -> None:
+    """A dishonest operator writes the custodian into the manifest and the list of recipients."""
+    key = os.urandom(32)
+    manifest = manifest_of(CONTENT, AGREEMENT, "link_map", recipients=("council", "vault")).to_bytes()
+    bare = Header(manifest, {}, 0, bytes(32))
+    wrapped = {
+        one: wrap(key_of(one).public.sealing_key, key, bare.info(one, ROLES[one]))
+        for one in ("council", "vault")
+    }
+    encryptor = Cobblestone256Encryptor(key, bare.context())
+    body = encryptor.update(CONTENT) + encryptor.finalize()
+    rebuild(place, replace(bare, wrapped=wrapped), body, signer="unit")
+    for who in ("council", "vault"):
+        assert "do not go back" in str(place.refused(NotPermittedError, who, artefact="link_map"))
+
+
+@pytest.mark.parametrize(
+    ("artefact", "recipients"),
+    [
+        ("link_map", ("council",)),
+        ("link_map", ("council", "vault")),
+        ("release", ("schools",)),
+        ("payload", ("unit",)),
+        ("encodings", ("vault",)),
+        ("encodings", ("auditor", "unit")),
+        ("release", ("vault",)),
+        ("release", ("nobody", "university")),
+    ],
+)
+def test_nothing_is_sealed_to_others_than_the_agreement_says(
+    place: Place, artefact: str, recipients: tuple[str, ...]
+) -> None:
+    with pytest.raises(NotPermittedError):
+        place.seal(artefact, recipients=recipients)
+    assert list(place.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("artefact", "sender"),
+    [
+        ("encodings", "unit"),
+        ("payload", "unit"),
+        ("link_map", "council"),
+        ("release", "unit"),
+        ("link_map", "vault"),
+    ],
+)
+def test_no_party_sends_what_its_role_does_not_make(place: Place, artefact: str, sender: str) -> None:
+    with pytest.raises(NotPermittedError):
+        place.seal(artefact, sender=sender)
+    assert list(place.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"agreement": "0" * 64}, AgreementMismatchError),
+        ({"project": "other"}, AgreementMismatchError),
+        ({"purpose": "Marketing."}, AgreementMismatchError),
+        ({"schema": "0" * 64}, SchemaMismatchError),
+        ({"key_check": "f" * 32}, WrongKeyError),
+        ({"expires": "2031-04-01"}, AgreementExpiredError),
+        ({"expires": "2026-05-31"}, AgreementExpiredError),
+        ({"sender": "stranger"}, NotPermittedError),
+    ],
+)
+def test_what_does_not_match_the_agreement_is_neither_sealed_nor_opened(
+    place: Place, changes: dict[str, Any], error: type[PseudolinkError]
+) -> None:
+    with pytest.raises(error):
+        place.seal(**changes)
+    assert list(place.folder.iterdir()) == []
+    place.seal()
+    header, _, body = parts(place.package)
+    manifest = manifest_of(CONTENT, AGREEMENT, **changes)
+    rebuild(place, replace(header, manifest_bytes=manifest.to_bytes()), body)
+    place.refused(error)
+
+
+def test_sealed_keys_for_others_than_the_manifest_says_are_refused(place: Place) -> None:
+    place.seal()
+    header, _, body = parts(place.package)
+    rebuild(place, replace(header, wrapped={**header.wrapped, "zz-outsider": bytes(1168)}), body)
+    place.refused(ArtefactError)
+
+
+def test_another_agreement_is_refused(place: Place) -> None:
+    place.seal()
+    place.refused(AgreementMismatchError, agreement=agreed(purpose="Another purpose."))
+
+
+def test_expired_agreement_seals_and_opens_nothing(place: Place) -> None:
+    manifest = manifest_of(CONTENT, AGREEMENT)
+    for day in (date(2031, 4, 1), date(2026, 3, 31)):
+        with pytest.raises(AgreementExpiredError):
+            seal(place.source, place.package, manifest, AGREEMENT, key_of("council"), today=day)
+        assert list(place.folder.iterdir()) == []
+    place.seal()
+    for day in (date(2031, 4, 1), date(2026, 3, 31)):
+        place.refused(AgreementExpiredError, today=day)
+
+
+def test_a_package_ends_on_its_own_day_even_when_the_agreement_goes_on(place: Place) -> None:
+    place.seal(expires="2026-06-01")
+    place.refused(AgreementExpiredError, today=date(2026, 6, 2))
+    place.open()
+
+
+def test_another_party_is_not_a_recipient(place: Place) -> None:
+    raw = raw_agreement()
+    raw["parties"][6]["role"] = "releaser"
+    agreement = parse_agreement(raw)
+    place.seal("payload", agreement)
+    place.refused(NotARecipientError, "auditor", artefact="payload", agreement=agreement)
+    place.refused(NotPermittedError, "unit", artefact="payload", agreement=agreement)
+
+
+def test_wrong_key_an_impostor_with_a_partys_name(place: Place) -> None:
+    place.seal()
+    place.refused(WrongKeyError, recipient=key_of("impostor", "unit"))
+    place.refused(NotPermittedError, recipient=key_of("stranger"))
+    place.package.unlink()
+    manifest = manifest_of(CONTENT, AGREEMENT)
+    with pytest.raises(WrongKeyError):
+        seal(place.source, place.package, manifest, AGREEMENT, key_of("impostor", "council"), today=TODAY)
+    with pytest.raises(WrongKeyError):
+        seal(place.source, place.package, manifest, AGREEMENT, key_of("schools"), today=TODAY)
+    assert list(place.folder.iterdir()) == []
+
+
+def test_an_artefact_other_than_the_expected_is_refused(place: Place) -> None:
+    place.seal("payload")
+    assert "expected" in str(place.refused(PackageError, "vault", artefact="link_map"))
+
+
+def test_a_file_other_than_the_manifest_describes_is_not_sealed(place: Place) -> None:
+    manifest = manifest_of(b"another", AGREEMENT)
+    with pytest.raises(PackageError):
+        seal(place.source, place.package, manifest, AGREEMENT, key_of("council"), today=TODAY)
+    assert list(place.folder.iterdir()) == []
+
+
+def test_an_error_never_shows_a_key_or_the_content(place: Place) -> None:
+    data = place.seal()
+    place.package.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    said = json.dumps(place.refused(PackageError).diagnostics())
+    header, _, _ = parts(place.package)
+    assert encode64(header.wrapped["unit"])[:40] not in said
+    assert len(said) < 400
+
+
+# ---------------------------------------------------------------- the specification's packages
+
+
+def vectors() -> list[Path]:
+    return sorted(VECTORS.glob("*.json"))
+
+
+@pytest.mark.parametrize("path", vectors(), ids=lambda path: path.stem)
+def test_packages_of_the_specification(path: Path, place: Place) -> None:
+    vector = json.loads(path.read_text())
+    base = json.loads((VECTORS / "base/package.json").read_text())
+    data = (
+        bytes.fromhex(base["package_hex"])
+        if vector["package_hex"] is None
+        else bytes.fromhex(vector["package_hex"])
+    )
+    for edit in vector["edits"]:
+        at = edit["at"] % (len(data) + 1) if edit["at"] < 0 else edit["at"]
+        data = data[:at] + bytes.fromhex(edit["insert_hex"]) + data[at + edit["remove"] :]
+    place.package.write_bytes(data)
+    today = date.fromisoformat(vector["today"])
+    agreement = agreed(**({"purpose": vector["agreement_purpose"]} if vector["agreement_purpose"] else {}))
+    if vector["expect"] == "success":
+        place.open(vector["recipient"], vector["artefact"], agreement=agreement, today=today)
+        assert vector["content_hex"] == place.output.read_bytes().hex()
+        assert vector["manifest"] == json.loads(manifest_bytes(place.package))
+    else:
+        error = place.refused(
+            PseudolinkError,
+            vector["recipient"],
+            artefact=vector["artefact"],
+            agreement=agreement,
+            today=today,
+        )
+        assert vector["code"] == error.code
+
+
+def manifest_bytes(path: Path) -> bytes:
+    return parts(path)[0].manifest_bytes
+
+
+def test_the_specifications_parties_are_those_of_the_tests() -> None:
+    base = json.loads((VECTORS / "base/package.json").read_text())
+    assert base["agreement_digest"] == canonical.digest(agreed().canonical)
+    assert base["parties"] == {name: key_of(name).public.fingerprint for name in ROLES}
+
+
+def test_there_are_vectors() -> None:
+    assert len(vectors()) >= 10
