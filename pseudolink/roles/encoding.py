@@ -39,14 +39,16 @@ _ROWS_PER_PROCESS = 100_000
 @dataclass(frozen=True)
 class Options:
     """
-    How to read and encode an extract; None leaves it to the software.
+    How to read and encode an extract.
 
+    processes: worker processes; None for as many as pay. One by default: starting more needs the
+    caller's main module to be importable, which a script or notebook need not be.
     strict: refuse cells that break a rule, instead of counting them as missing.
     enforce_floor: refuse an extract above the security floor.
     """
 
     strict: bool = False
-    processes: int | None = None
+    processes: int | None = 1
     chunk_rows: int = encoding.CHUNK_ROWS
     enforce_floor: bool = True
     today: date | None = None
