@@ -1,4 +1,4 @@
-"""``pseudolink schema``: checking a linkage schema."""
+"""``pseudolink schema``: checking and planning a linkage schema."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from pseudolink.cli.common import READABLE, emit, json_option, refusals
+from pseudolink.cli.common import NEW_PATH, READABLE, emit, json_option, progress, refusals
 from pseudolink.schema import LinkageSchema, load_schema
 
 
 @click.group()
 def schema() -> None:
-    """Check linkage schemas."""
+    """Check and plan linkage schemas."""
 
 
 @schema.command(epilog="Example: pseudolink schema check examples/schemas/uk-programme.toml")
@@ -61,4 +61,74 @@ def _text(found: LinkageSchema) -> str:
     for one in found.passes:
         compared = f"; compares {', '.join(one.compare)}" if one.compare else ""
         lines.append(f"  {' + '.join(one.on)}{compared}")
+    return "\n".join(lines)
+
+
+@schema.command(
+    epilog="Example: pseudolink schema plan extract.csv --schema fields.toml --population 600000 -o schema.toml"
+)
+@click.argument("extracts", nargs=-1, required=True, type=READABLE, metavar="EXTRACT...")
+@click.option("--schema", "fields", type=READABLE, required=True, help="A schema file with fields (TOML).")
+@click.option(
+    "--population", type=click.IntRange(min=1), help="Records of the largest party; without it, of EXTRACT."
+)
+@click.option("--company", type=click.FloatRange(0, 1), default=0.05, show_default=True)
+@click.option("--component", type=click.IntRange(min=2), default=20, show_default=True)
+@click.option("--bytes-per-record", type=click.IntRange(min=1), default=2048, show_default=True)
+@click.option("--passes", "most_passes", type=click.IntRange(1, 64), default=64, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the error model.")
+@click.option("-o", "--output", type=NEW_PATH, required=True, help="The new schema file.")
+@json_option
+@refusals
+def plan(
+    extracts: tuple[Path, ...],
+    fields: Path,
+    population: int | None,
+    company: float,
+    component: int,
+    bytes_per_record: int,
+    most_passes: int,
+    seed: int,
+    output: Path,
+    as_json: bool,
+) -> None:
+    """Choose narrow passes from extracts and an error model, without truth, under the floor.
+
+    Passes that the schema file has are replaced. Rates of its [errors] table replace the defaults.
+    """
+    from pseudolink.files import refuse_existing
+    from pseudolink.roles import designer
+
+    refuse_existing(output)
+    with progress() as report:
+        found = designer.plan(
+            extracts,
+            fields,
+            population=population,
+            company=company,
+            component=component,
+            bytes_per_record=bytes_per_record,
+            most_passes=most_passes,
+            seed=seed,
+            report=report,
+        )
+    designer.write(found, output)
+    emit({**found.to_json(), "schema": str(output)}, _plan_text(found.to_json(), output), as_json=as_json)
+
+
+def _plan_text(found: dict[str, Any], output: Path) -> str:
+    lines = [f"{'adds':>8}{'recall':>9}{'company':>10}{'largest':>9}  pass"]
+    lines += [
+        f"{one['recall_added']:>8.4f}{one['recall']:>9.4f}{one['company']:>10.4f}{one['largest_block']:>9,}"
+        f"  {' + '.join(one['on'])}"
+        for one in found["passes"]
+    ]
+    lines += [
+        "",
+        f"expected recall {found['expected_recall']:.4f}; {found['company']:.2%} of the records with company "
+        f"in a population of {found['population']:,}; largest block {found['largest_block']:,}; "
+        f"{found['bytes_per_record']:,} bytes a record; seed {found['seed']}",
+        f"schema: {output}",
+        f"digest {found['digest']}",
+    ]
     return "\n".join(lines)

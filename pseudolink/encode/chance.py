@@ -150,13 +150,13 @@ def _swapped(cleaned: Cleaned, schema: LinkageSchema) -> tuple[dict[str, int], i
         for subset in combinations(chosen, size):
             at_least[frozenset(subset)] = _crosswise(subset, first.values, last.values, f, s)
     counts = {}
-    for subset_, _ in at_least.items():
-        rest = [d for d in chosen if d not in subset_]
+    for wanted in at_least:
+        rest = [d for d in chosen if d not in wanted]
         total = 0
         for size in range(len(rest) + 1):
             for more in combinations(rest, size):
-                total += (-1) ** size * at_least[subset_ | frozenset(more)]
-        counts[",".join(sorted(subset_))] = max(total, 0)
+                total += (-1) ** size * at_least[wanted | frozenset(more)]
+        counts[",".join(sorted(wanted))] = total
     n = len(f)
     return counts, n * (n - 1) // 2
 
@@ -164,28 +164,30 @@ def _swapped(cleaned: Cleaned, schema: LinkageSchema) -> tuple[dict[str, int], i
 def _crosswise(
     derivations: tuple[str, ...], first: tuple[str, ...], last: tuple[str, ...], f: Index, s: Index
 ) -> int:
-    """Pairs where each one's forename is, in all these derivations, the other's surname."""
+    """Pairs where each one's forename is, in all these derivations, the other's surname and not its own."""
     a, b = np.zeros(len(f), dtype=np.int64), np.zeros(len(s), dtype=np.int64)
+    apart = np.ones(len(f), dtype=bool)
     for derivation in derivations:
         inner = SORTED[derivation]
         of_first = [derive("forename", inner, value) for value in first]
         of_last = [derive("surname", inner, value) for value in last]
-        number = {c: i for i, c in enumerate(sorted({x for x in [*of_first, *of_last] if x is not None}))}
-        x = np.asarray([number[v] for v in of_first if v is not None], dtype=np.int64)[f]
-        y = np.asarray([number[v] for v in of_last if v is not None], dtype=np.int64)[s]
+        number = {c: i for i, c in enumerate(sorted({*of_first, *of_last} - {None}, key=str))}
+        x = np.asarray([number[v] for v in of_first], dtype=np.int64)[f]
+        y = np.asarray([number[v] for v in of_last], dtype=np.int64)[s]
+        apart &= x != y  # the same name twice agrees straight as well: it is no exchange
         _, joint = np.unique(
             np.concatenate([a, b]) * (len(number) + 1) + np.concatenate([x, y]), return_inverse=True
         )
         a, b = joint[: len(f)].astype(np.int64), joint[len(f) :].astype(np.int64)
-    width = int(max(a.max(initial=0), b.max(initial=0))) + 1
+    a, b = a[apart], b[apart]
+    if not len(a):
+        return 0
+    width = int(max(a.max(), b.max())) + 1
     keys, counts = np.unique(a * width + b, return_counts=True)
     mirror = (keys % width) * width + keys // width
-    at = (
-        np.minimum(np.searchsorted(keys, mirror), len(keys) - 1) if len(keys) else np.zeros(0, dtype=np.int64)
-    )
-    found = keys[at] == mirror if len(keys) else np.zeros(0, dtype=bool)
-    other = keys != mirror  # the same name twice agrees crosswise and straight: counted as straight
-    return int((counts[found & other] * counts[at[found & other]]).sum()) // 2
+    at = np.minimum(np.searchsorted(keys, mirror), len(keys) - 1)
+    found = keys[at] == mirror
+    return int((counts[found] * counts[at[found]]).sum()) // 2
 
 
 def measure(cleaned: Cleaned, schema: LinkageSchema) -> Statistics:

@@ -43,6 +43,8 @@ _MOST_COMPONENTS = 4
 #: company is not preferred for one pair more.
 _FORGIVEN = 0.0005
 _WIDEST_SHARE = 0.6
+#: Share of the company allowed that a plan uses: other parties' extracts are not quite like these.
+_RESERVE = 0.9
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class _Option:
     on: tuple[str, ...]
     found: Packed
     alike: Packed
-    largest_block: int
+    largest: Index
 
 
 def combinations_of(schema: LinkageSchema) -> Iterator[tuple[str, ...]]:
@@ -116,120 +118,172 @@ def _keys(parts: Components, on: Sequence[str]) -> Index:
     return key
 
 
-def _judge(parts: Components, on: tuple[str, ...], rows: int, copies: int) -> _Option:
-    key = _keys(parts, on)
-    own = key[:rows]
-    found = (np.tile(own, copies) == key[rows:]) & (key[rows:] >= 0)
-    held = np.flatnonzero(own >= 0)
-    _, inverse, counts = np.unique(own[held], return_inverse=True, return_counts=True)
-    alike = np.zeros(rows, dtype=bool)
+def _found(pairs: Components, on: tuple[str, ...], rows: int, copies: int) -> Packed:
+    """Which of the erring copies share the token of their original."""
+    key = _keys(pairs, on)
+    return np.packbits((np.tile(key[:rows], copies) == key[rows:]) & (key[rows:] >= 0))
+
+
+def _alike(people: Components, on: tuple[str, ...]) -> tuple[Packed, int]:
+    """Which records have company, and the largest block."""
+    key = _keys(people, on)
+    held = np.flatnonzero(key >= 0)
+    _, inverse, counts = np.unique(key[held], return_inverse=True, return_counts=True)
+    alike = np.zeros(len(key), dtype=bool)
     alike[held[counts[inverse] > 1]] = True
-    return _Option(on, np.packbits(found), np.packbits(alike), int(counts.max(initial=0)))
+    return np.packbits(alike), int(counts.max(initial=0))
 
 
 def _ones(packed: Packed) -> int:
     return int(np.bitwise_count(packed).sum())
 
 
+@dataclass(frozen=True)
+class Material:
+    """
+    What a plan is made from.
+
+    people: cleaned extracts, in each of which company is measured: two extracts hold the same
+    people, so records of different ones are no company. pairs: n originals and, below them,
+    ``copies`` erring copies of each (n * (copies + 1) rows), whose agreement is measured.
+    """
+
+    people: tuple[Cleaned, ...]
+    pairs: Cleaned
+    originals: int
+    copies: int
+
+
+class _Floor:
+    """Company of every extract, scaled to the stated population."""
+
+    def __init__(self, people: tuple[Cleaned, ...], schema: LinkageSchema, limits: Limits) -> None:
+        self.parts = [Components(one, schema) for one in people]
+        self.rows = np.asarray([one.rows for one in people], dtype=np.int64)
+        self.scale = np.maximum(limits.population / np.maximum(self.rows, 1), 1.0)
+        self.allowed = _RESERVE * limits.company * self.rows / self.scale
+        # Seen in a sample, no company is no proof that the whole has none: half a pair is added to
+        # every pass, or the passes that look best by luck would be the ones that are taken.
+        self.unseen = 1.0 - 1.0 / self.scale
+        self.component = limits.component
+        widths = [(int(n) + 7) // 8 for n in self.rows]
+        self.ends = np.cumsum(widths)
+        self.starts = self.ends - widths
+
+    def option(self, on: tuple[str, ...]) -> tuple[Packed, Index] | None:
+        """Records with company, and largest blocks by extract; None for a pass far too broad."""
+        found = [_alike(parts, on) for parts in self.parts]
+        largest = np.asarray([block for _, block in found], dtype=np.int64)
+        alike = np.concatenate([packed for packed, _ in found])
+        # One record alone is a block of one at any size; a block of two grows with the population.
+        wide = (self.counts(alike) > _WIDEST_SHARE * self.allowed) | (
+            (largest - 1) * self.scale >= self.component
+        )
+        return None if wide.any() else (alike, largest)
+
+    def counts(self, alike: Packed) -> Index:
+        """Records with company by extract: the last axis of ``alike`` is all of them, packed."""
+        ones = np.bitwise_count(alike)
+        parts = [ones[..., a:b].sum(axis=-1) for a, b in zip(self.starts, self.ends, strict=True)]
+        return np.stack(parts, axis=-1).astype(np.int64)
+
+    def share(self, counts: npt.NDArray[np.float64]) -> float:
+        """The largest share of company that any extract would have at the stated population."""
+        return float(np.minimum(counts * self.scale / np.maximum(self.rows, 1), 1.0).max())
+
+    def small(self, chosen: list[_Option]) -> bool:
+        """Whether the records that passes tie together stay in small components."""
+        for number, parts in enumerate(self.parts):
+            edges = [_tied(parts, one.on) for one in chosen if one.largest[number] > 1]
+            if edges:
+                a, b = (np.concatenate(ends) for ends in zip(*edges, strict=True))
+                rows = int(self.rows[number])
+                graph = coo_array((np.ones(len(a), dtype=np.int8), (a, b)), shape=(rows, rows))
+                _, labels = connected_components(graph, directed=False)
+                if int(np.bincount(labels).max(initial=0)) > self.component:
+                    return False
+        return True
+
+
+def _tied(parts: Components, on: tuple[str, ...]) -> tuple[Index, Index]:
+    """Every record of a block joined to the next one of it."""
+    key = _keys(parts, on)
+    order = np.argsort(key, kind="stable")
+    order = order[key[order] >= 0]
+    same = key[order][1:] == key[order][:-1]
+    return order[:-1][same], order[1:][same]
+
+
 def choose(
-    stacked: Cleaned,
+    material: Material,
     schema: LinkageSchema,
     limits: Limits,
     *,
-    rows: int,
-    copies: int,
     report: Callable[[str, int, int], None] | None = None,
 ) -> list[Chosen]:
     """
     Pick passes greedily.
 
     Args:
-        stacked: originals and erring copies (``rows * (copies + 1)`` rows).
         schema: its fields; its passes are not looked at.
-        limits: company and blocks are scaled from ``rows`` records to the stated population.
+        limits: company and blocks are scaled from the people at hand to the stated population; a
+            tenth of the company allowed is kept in reserve for extracts that nobody has seen.
 
     Returns:
         passes in the order of choice, each with what it adds.
     """
-    parts = Components(stacked, schema)
-    scale = max(limits.population / max(rows, 1), 1.0)
-    allowed = limits.company * rows / scale
+    floor = _Floor(material.people, schema, limits)
+    pairs = Components(material.pairs, schema)
     options = []
     tried = list(dict.fromkeys(combinations_of(schema)))
     for number, on in enumerate(tried):
-        one = _judge(parts, on, rows, copies)
-        if _ones(one.alike) <= _WIDEST_SHARE * allowed and one.largest_block * scale <= max(
-            limits.component, scale
-        ):
-            options.append(one)
+        judged = floor.option(on)
+        if judged is not None:
+            found = _found(pairs, on, material.originals, material.copies)
+            options.append(_Option(on, found, *judged))
         if report and number % 50 == 0:
             report("plan", number, len(tried))
     if report:
         report("plan", len(tried), len(tried))
-    return _greedy(options, limits, rows, copies, allowed, scale, _component_check(parts, rows, limits))
+    return _greedy(options, floor, material, limits.passes) if options else []
 
 
-def _component_check(parts: Components, rows: int, limits: Limits) -> Callable[[list[_Option]], bool]:
-    """Whether the records that passes tie together stay in small components."""
-
-    def small(chosen: list[_Option]) -> bool:
-        edges = []
-        for one in chosen:
-            key = _keys(parts, one.on)[:rows]
-            order = np.argsort(key, kind="stable")
-            order = order[key[order] >= 0]
-            same = key[order][1:] == key[order][:-1]
-            edges.append((order[:-1][same], order[1:][same]))
-        a = np.concatenate([e[0] for e in edges])
-        b = np.concatenate([e[1] for e in edges])
-        graph = coo_array((np.ones(len(a), dtype=np.int8), (a, b)), shape=(rows, rows))
-        _, labels = connected_components(graph, directed=False)
-        return int(np.bincount(labels).max(initial=0)) <= limits.component
-
-    return small
-
-
-def _greedy(
-    options: list[_Option],
-    limits: Limits,
-    rows: int,
-    copies: int,
-    allowed: float,
-    scale: float,
-    small: Callable[[list[_Option]], bool],
-) -> list[Chosen]:
-    if not options:
-        return []
+def _greedy(options: list[_Option], floor: _Floor, material: Material, most: int) -> list[Chosen]:
+    """One pass after another, until nothing is gained or the floor is reached."""
     found = np.stack([one.found for one in options])
     alike = np.stack([one.alike for one in options])
     got = np.zeros(found.shape[1], dtype=np.uint8)
     company = np.zeros(alike.shape[1], dtype=np.uint8)
     open_ = np.ones(len(options), dtype=bool)
-    forgiven = max(_FORGIVEN * rows, 2.0)
+    pairs = material.originals * material.copies
+    people = int(floor.rows.sum())
+    forgiven = max(_FORGIVEN * people, 2.0)
     picked: list[_Option] = []
     chosen: list[Chosen] = []
-    while len(picked) < limits.passes:
-        gain = np.bitwise_count(found & ~got).sum(axis=1, dtype=np.int64) / copies
-        cost = np.bitwise_count(alike & ~company).sum(axis=1, dtype=np.int64)
-        before = _ones(company)
-        possible = open_ & (gain >= 1) & (before + cost <= allowed)
+    while len(picked) < most:
+        gain = np.bitwise_count(found & ~got).sum(axis=1, dtype=np.int64) * (people / pairs)
+        cost = floor.counts(alike & ~company) + floor.unseen
+        before = floor.counts(company) + floor.unseen * len(picked)
+        possible = open_ & (gain >= max(1.0, people / pairs))
+        possible &= (before + cost <= floor.allowed).all(axis=1)
         if not possible.any():
             break
-        best = int(np.argmax(np.where(possible, gain / (cost + forgiven), -1.0)))
+        best = int(np.argmax(np.where(possible, gain / (cost.sum(axis=1) + forgiven), -1.0)))
         open_[best] = False
-        if not small([*picked, options[best]]):
+        if not floor.small([*picked, options[best]]):
             continue
         picked.append(options[best])
         got |= found[best]
         company |= alike[best]
+        blocks = np.round(1 + (options[best].largest - 1) * floor.scale)
         chosen.append(
             Chosen(
                 options[best].on,
-                float(gain[best]) / rows,
-                _ones(got) / copies / rows,
-                min(float(cost[best]) * scale / rows, 1.0),
-                min(_ones(company) * scale / rows, 1.0),
-                round(options[best].largest_block * scale) if options[best].largest_block > 1 else 1,
+                float(gain[best]) / people,
+                _ones(got) / pairs,
+                floor.share(cost[best]),
+                floor.share(floor.counts(company) + floor.unseen * len(picked)),
+                int(blocks.max()),
             )
         )
     return chosen

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pseudolink.errors import ArtefactError, Problem
+from pseudolink.formats import parquet
 
 BAND_BITS = 5
 SCHEMA = pa.schema(
@@ -39,12 +40,11 @@ def load(path: Path) -> pa.Table:
     Read and check a link map.
 
     Raises:
-        ArtefactError: not Parquet, other columns, or a record that stands twice.
+        ArtefactError: not Parquet, other columns, a record that stands twice, or a person with two
+            records of one party.
     """
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError):
-        raise ArtefactError([Problem("", "not a readable Parquet file")], source="the link map") from None
+    source = "the link map"
+    table = parquet.read(path, source=source)
     problems = []
     for field in SCHEMA:
         if field.name not in table.column_names:
@@ -59,9 +59,12 @@ def load(path: Path) -> pa.Table:
         if name not in SCHEMA.names
     ]
     if not problems:
-        records = table.group_by(["party", "record"]).aggregate([])
-        if records.num_rows != table.num_rows:
-            problems.append(Problem("record", "a record of one party stands twice"))
+        for name, message in (
+            ("record", "a record of one party stands twice"),
+            ("person", "a person has two records of one party"),
+        ):
+            if table.group_by(["party", name]).aggregate([]).num_rows != table.num_rows:
+                problems.append(Problem(name, message))
     if problems:
-        raise ArtefactError(problems, source="the link map")
-    return table
+        raise ArtefactError(problems, source=source)
+    return table.select(SCHEMA.names)

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pseudolink.errors import ArtefactError, AttributeNotPermittedError, Problem
+from pseudolink.formats import parquet
 
 RECORD = "record"
 PROGRAMME_ID = "programme_id"
@@ -55,16 +56,13 @@ def load(path: Path, *, party: str, permitted: Collection[str], cohort: bool) ->
         AttributeNotPermittedError: attributes that the agreement does not permit.
     """
     source = f"the payload of {party}"
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError):
-        raise ArtefactError([Problem("", "not a readable Parquet file")], source=source) from None
+    table = parquet.read(path, source=source)
     problems = []
     names = table.column_names
     if RECORD not in names or table.schema.field(RECORD).type != pa.binary(16):
         problems.append(Problem(RECORD, "must be there, as 16 bytes"))
     elif table.column(RECORD).null_count or table.group_by(RECORD).aggregate([]).num_rows != table.num_rows:
-        problems.append(Problem(RECORD, "must be there in every row, once"))
+        problems.append(Problem(RECORD, "must be there in every row, each once"))
     for name in (PROGRAMME_ID, FAMILY_ID):
         if name in names and not cohort:
             problems.append(Problem(name, "only the cohort's payload carries it"))

@@ -9,7 +9,7 @@ Source: specs/scoring-v1.md, section 2.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,42 +86,84 @@ class Statistics:
         Raises:
             ArtefactError: not of this form; lists every problem.
         """
-        problems: list[Problem] = []
+        reader = _Reader()
+        found = reader.statistics(value)
+        if reader.problems:
+            raise ArtefactError(reader.problems)
+        return found
 
-        def count(item: Any, place: str, *, null: bool = True) -> Any:
-            whole = isinstance(item, int) and not isinstance(item, bool) and item >= 0
-            if not (whole or (null and item is None)):
-                problems.append(Problem(place, "must be a count" + (" or null" if null else "")))
-            return item
 
-        if not isinstance(value, dict) or set(value) != {"fields", "swapped", "swapped_pairs"}:
-            raise ArtefactError([Problem("chance", "needs fields, swapped and swapped_pairs")])
-        fields = {}
-        for name, item in value["fields"].items() if isinstance(value["fields"], dict) else ():
-            place = f"chance.fields.{name}"
-            if not isinstance(item, dict) or set(item) != {"pairs", "states", "sampled"}:
-                problems.append(Problem(place, "needs pairs, states and sampled"))
-                continue
-            states, rows = item["states"], item["sampled"]
-            if not isinstance(states, list) or not isinstance(rows, list):
-                problems.append(Problem(place, "states and sampled must be arrays"))
-                continue
-            if rows and len(rows) != len(states):
-                problems.append(Problem(f"{place}.sampled", "needs a row for every state"))
-            fields[name] = FieldStatistics(
-                count(item["pairs"], f"{place}.pairs", null=False),
-                tuple(count(s, f"{place}.states[{i}]") for i, s in enumerate(states)),
-                tuple(
-                    tuple(count(c, f"{place}.sampled[{i}][{k}]") for k, c in enumerate(row))
-                    for i, row in enumerate(rows)
-                    if isinstance(row, list) and len(row) == len(LEVELS)
-                ),
-            )
-            if len(fields[name].sampled) != len(rows):
-                problems.append(Problem(f"{place}.sampled", f"each row needs {len(LEVELS)} counts"))
-        swapped = value["swapped"] if isinstance(value["swapped"], dict) else {}
-        swapped = {key: count(item, f"chance.swapped.{key}") for key, item in swapped.items()}
-        pairs = count(value["swapped_pairs"], "chance.swapped_pairs", null=False)
-        if problems:
-            raise ArtefactError(problems)
-        return cls(fields, swapped, pairs)
+class _Reader:
+    """Collects problems while it reads; what is wrong is read as nothing."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def statistics(self, value: Any) -> Statistics:
+        item = self.table(value, "chance", {"fields", "swapped", "swapped_pairs"})
+        pairs = self.total(item.get("swapped_pairs", 0), "chance.swapped_pairs")
+        swapped = {
+            key: self.count(one, f"chance.swapped.{key}")
+            for key, one in self.table(item.get("swapped", {}), "chance.swapped").items()
+        }
+        self.within(swapped.values(), pairs, "chance.swapped")
+        fields = {
+            name: self.field(one, f"chance.fields.{name}")
+            for name, one in self.table(item.get("fields", {}), "chance.fields").items()
+        }
+        return Statistics(fields, swapped, pairs)
+
+    def field(self, value: Any, place: str) -> FieldStatistics:
+        item = self.table(value, place, {"pairs", "states", "sampled"})
+        pairs = self.total(item.get("pairs", 0), f"{place}.pairs")
+        states = self.counts(item.get("states", []), f"{place}.states")
+        self.within(states, pairs, f"{place}.states")
+        sampled = tuple(
+            self.counts(row, f"{place}.sampled[{i}]", length=len(LEVELS))
+            for i, row in enumerate(self.array(item.get("sampled", []), f"{place}.sampled"))
+        )
+        if sampled and len(sampled) != len(states):
+            self.problem(f"{place}.sampled", "needs a row for every state")
+        return FieldStatistics(pairs, states, sampled)
+
+    def problem(self, place: str, message: str) -> None:
+        self.problems.append(Problem(place, message))
+
+    def table(self, value: Any, place: str, keys: set[str] | None = None) -> Mapping[str, Any]:
+        if not isinstance(value, dict):
+            self.problem(place, "must be an object")
+            return {}
+        if keys is not None and set(value) != keys:
+            self.problem(place, f"needs {', '.join(sorted(keys))} and nothing else")
+        return value
+
+    def array(self, value: Any, place: str) -> Sequence[Any]:
+        if not isinstance(value, list):
+            self.problem(place, "must be an array")
+            return ()
+        return value
+
+    def counts(self, value: Any, place: str, *, length: int | None = None) -> tuple[Count, ...]:
+        items = self.array(value, place)
+        if length is not None and isinstance(value, list) and len(items) != length:
+            self.problem(place, f"needs {length} counts")
+        return tuple(self.count(one, f"{place}[{i}]") for i, one in enumerate(items))
+
+    def total(self, value: Any, place: str) -> int:
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return value
+        self.problem(place, "must be a count")
+        return 0
+
+    def count(self, value: Any, place: str) -> Count:
+        if value is None:
+            return None
+        if isinstance(value, int) and not isinstance(value, bool) and value >= FEWEST:
+            return value
+        # A smaller one tells of single pairs, and a zero would make the impossible of the rare.
+        self.problem(place, f"must be null or a count of at least {FEWEST}")
+        return None
+
+    def within(self, counts: Iterable[Count], pairs: int, place: str) -> None:
+        if sum(c for c in counts if c is not None) > pairs:
+            self.problem(place, "counts more pairs than there are")

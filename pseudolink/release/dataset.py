@@ -18,9 +18,12 @@ import pyarrow.compute as pc
 from pseudolink.errors import Problem, ReleaseError
 from pseudolink.formats import payload as payloads
 
-_INTEGER = re.compile(r"-?(0|[1-9]\d{0,14})")
-_DECIMAL = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+# Digits of other scripts are letters here: Arrow could not read them. -0 would lose its sign.
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,14}")
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
+#: Digits that a float holds exactly.
+_MOST_DIGITS = 15
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 Name = Callable[[str], str]
 
@@ -34,18 +37,25 @@ def typed(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """
     A text column as whole numbers, decimals or dates when every value reads so; else as text.
 
-    A value with a leading zero, a sign or blanks of its own stays text: it is a code, not a number.
+    A value with a leading zero, a plus sign or blanks stays text: it is a code, not a number. So does
+    one with more than 15 digits, which a number would not hold exactly.
     """
     values = [v for v in pc.unique(column).to_pylist() if v is not None]
     if not values:
         return column
     if all(_INTEGER.fullmatch(v) for v in values):
         return column.cast(pa.int64())
-    if all(_DECIMAL.fullmatch(v) for v in values):
+    if all(_decimal(v) for v in values):
         return column.cast(pa.float64())
     if all(_DATE.fullmatch(v) for v in values) and all(_real(v) for v in values):
         return column.cast(pa.date32())
     return column
+
+
+def _decimal(text: str) -> bool:
+    digits = text.lstrip("-").replace(".", "")
+    negative_zero = text.startswith("-") and not digits.strip("0")
+    return bool(_DECIMAL.fullmatch(text)) and len(digits) <= _MOST_DIGITS and not negative_zero
 
 
 def _real(text: str) -> bool:
@@ -56,24 +66,41 @@ def _real(text: str) -> bool:
     return True
 
 
+def _of_party(link_map: pa.Table, party: str) -> pa.Table:
+    return link_map.filter(pc.equal(link_map.column("party"), party))
+
+
 def _require_consistent(link_map: pa.Table, tables: Mapping[str, pa.Table], cohort: str) -> None:
     problems = []
     parties = pc.unique(link_map.column("party")).to_pylist()
+    people = _of_party(link_map, cohort).column("person")
     for party in parties:
+        mine = _of_party(link_map, party)
+        strangers = _absent(mine.column("person"), people)
+        if strangers and cohort in parties:
+            problems.append(Problem(party, f"{strangers:,} linked people are not in the cohort"))
+        if len(pc.unique(mine.column("person"))) != mine.num_rows:
+            problems.append(Problem(party, "a person has two records of it"))
         if party not in tables:
             problems.append(Problem(party, "is in the link map, and its payload is missing"))
             continue
-        linked = link_map.filter(pc.equal(link_map.column("party"), party)).column("record")
-        lost = pc.sum(pc.invert(pc.is_in(linked, value_set=tables[party].column("record")))).as_py() or 0
+        lost = _absent(mine.column("record"), tables[party].column(payloads.RECORD))
         if lost:
             problems.append(
                 Problem(party, f"{lost:,} linked records are not in its payload: another delivery?")
             )
+        if party == cohort:
+            extra = _absent(tables[party].column(payloads.RECORD), mine.column("record"))
+            if extra:
+                problems.append(
+                    Problem(
+                        party, f"{extra:,} records of its payload are not in the link map: another delivery?"
+                    )
+                )
     if cohort not in parties:
         problems.append(Problem(cohort, "the cohort is not in the link map"))
-    for party in tables:
-        if party not in parties and party == cohort:
-            problems.append(Problem(party, "has a payload and no record in the link map"))
+    if cohort not in tables and cohort not in parties:
+        problems.append(Problem(cohort, "the cohort's payload is missing"))
     if problems:
         raise ReleaseError(
             "the link map and the payloads do not belong together\n"
@@ -81,10 +108,18 @@ def _require_consistent(link_map: pa.Table, tables: Mapping[str, pa.Table], coho
         )
 
 
-def _of_party(link_map: pa.Table, payload: pa.Table, party: str) -> pa.Table:
-    """The payload of the linked records of a party, with their persons, without record IDs."""
-    mine = link_map.filter(pc.equal(link_map.column("party"), party)).select(["record", "person"])
-    return mine.join(payload, "record", join_type="inner").drop_columns(["record"])
+def _absent(column: pa.ChunkedArray, there: pa.ChunkedArray) -> int:
+    """How many values of a column are not in another one."""
+    if not len(there):
+        return len(column)
+    return int(pc.sum(pc.invert(pc.is_in(column, value_set=there.combine_chunks()))).as_py() or 0)
+
+
+def _linked(link_map: pa.Table, payload: pa.Table, party: str) -> tuple[pa.ChunkedArray, pa.Table]:
+    """(persons, payload without record IDs) of the linked records of a party, row by row."""
+    mine = _of_party(link_map, party)
+    at = pc.index_in(mine.column("record"), value_set=payload.column(payloads.RECORD).combine_chunks())
+    return mine.column("person"), payload.drop_columns([payloads.RECORD]).take(at)
 
 
 def _named(column: pa.ChunkedArray, name: Name) -> pa.Array:
@@ -116,31 +151,28 @@ def assemble(
             ID, two columns of one name.
     """
     _require_consistent(link_map, tables, cohort)
-    own = _of_party(link_map, tables[cohort], cohort)
+    people, own = _linked(link_map, tables[cohort], cohort)
     missing = own.column(payloads.PROGRAMME_ID).null_count
     if missing:
         raise ReleaseError(f"{missing:,} records of the cohort have no programme ID")
-    columns: dict[str, pa.Array | pa.ChunkedArray] = {
-        payloads.PROGRAMME_ID: _named(own.column(payloads.PROGRAMME_ID), programme)
-    }
+    columns: list[tuple[str, pa.Array | pa.ChunkedArray]] = [
+        (payloads.PROGRAMME_ID, _named(own.column(payloads.PROGRAMME_ID), programme))
+    ]
     if payloads.FAMILY_ID in own.column_names:
-        columns[payloads.FAMILY_ID] = _named(own.column(payloads.FAMILY_ID), family)
-
-    def add(name: str, column: pa.Array | pa.ChunkedArray) -> None:
-        if name in columns:
-            raise ReleaseError(f"two columns of the release would be called {name!r}")
-        columns[name] = column
-
-    for name in payloads.attributes(own):
-        if name != "person":
-            add(column_name(cohort, name), typed(own.column(name)))
+        columns.append((payloads.FAMILY_ID, _named(own.column(payloads.FAMILY_ID), family)))
+    columns += [(column_name(cohort, name), typed(own.column(name))) for name in payloads.attributes(own)]
     for party in sorted(set(tables) - {cohort}):
-        theirs = _of_party(link_map, tables[party], party)
-        place = pc.index_in(own.column("person"), value_set=theirs.column("person").combine_chunks())
-        add(column_name(party, "linked"), pc.is_valid(place))
-        for name in payloads.attributes(theirs):
-            if name != "person":
-                add(column_name(party, name), typed(theirs.column(name).take(place)))
-    table = pa.table(columns)
+        persons, theirs = _linked(link_map, tables[party], party)
+        place = pc.index_in(people, value_set=persons.combine_chunks())
+        columns.append((column_name(party, "linked"), pc.is_valid(place)))
+        columns += [
+            (column_name(party, name), typed(theirs.column(name).take(place)))
+            for name in payloads.attributes(theirs)
+        ]
+    names = [name for name, _ in columns]
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if twice:
+        raise ReleaseError(f"two columns of the release would be called {', '.join(map(repr, twice))}")
+    table = pa.table([column for _, column in columns], names=names)
     keys = np.frombuffer(secrets.token_bytes(8 * table.num_rows), dtype=np.uint64)
     return table.take(pa.array(np.argsort(keys, kind="stable")))

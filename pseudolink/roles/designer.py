@@ -19,15 +19,16 @@ from pseudolink import files
 from pseudolink.clean.extract import clean_table
 from pseudolink.clean.reader import read_extract
 from pseudolink.components import COMPARABLE, split
-from pseudolink.encode.planning import NUMBERS, Chosen, Limits, choose
+from pseudolink.encode.planning import NUMBERS, Chosen, Limits, Material, choose
 from pseudolink.errors import LinkageError, UsageError
 from pseudolink.formats.cleaned import Cleaned, Column
 from pseudolink.roles.linkage import Report, quiet
 from pseudolink.schema import FORMAT, MOST_PASSES, LinkageSchema, load_schema, parse_schema
 from pseudolink.synthetic.copies import ErrorRates, erring_copies
 
-#: Rows that a plan is made on; a larger extract is sampled.
-SAMPLE = 40_000
+#: Records whose company is measured, and records that are copied with errors; the rest is left out.
+MOST_PEOPLE = 300_000
+MOST_ORIGINALS = 40_000
 #: Originals and copies together come to about this many.
 _STACKED = 120_000
 _TOKEN_BYTES = 16
@@ -99,7 +100,6 @@ def plan(
     bytes_per_record: int = 2048,
     most_passes: int = MOST_PASSES,
     seed: int = 1,
-    drop: Sequence[str] = (),
     report: Report = quiet,
 ) -> Plan:
     """
@@ -108,7 +108,6 @@ def plan(
     Args:
         fields: schema file with fields; passes in it are replaced.
         population: records of the largest party; the extracts' own number when None.
-        drop: columns taken out before anything else (a truth column of test data).
 
     Raises:
         UsageError: limits that leave no pass. LinkageError: no pass keeps to the floor.
@@ -117,18 +116,16 @@ def plan(
     rates = ErrorRates.of(design.errors)
     parts = []
     for source in extracts:
-        table = read_extract(source)
-        table = table.drop_columns([c for c in drop if c in table.column_names])
-        parts.append(clean_table(table, design, source=str(source)))
+        name = Path(source).name if isinstance(source, (str, Path)) else "the table"
+        parts.append(clean_table(read_extract(source), design, source=name))
     union = _joined(parts, list(design.fields))
     everybody = max(population or 0, max(part.rows for part in parts))
     held = [name for name, column in union.fields.items() if len(column.values)]
     usable = _only(design, held)
     rng = np.random.Generator(np.random.PCG64(seed))
-    sample = union
-    if union.rows > SAMPLE:
-        sample = union.take(np.sort(rng.choice(union.rows, SAMPLE, replace=False)).astype(np.int64))
-    copies = max(2, min(8, _STACKED // max(sample.rows, 1)))
+    people = tuple(_sampled(part, MOST_PEOPLE, rng) for part in parts)
+    originals = _sampled(union, MOST_ORIGINALS, rng)
+    copies = max(2, min(8, _STACKED // max(originals.rows, 1)))
     numbers = sum(f.kind in NUMBERS for f in usable.fields.values())
     compare = _compared(usable)
     room = bytes_per_record - 16 - numbers * _filter_bytes(usable, compare)
@@ -136,9 +133,9 @@ def plan(
     if passes < 1:
         raise UsageError("the bytes a record leave no room for a pass", advice="Allow 2,048 bytes.")
     kinds = {name: field.kind for name, field in usable.fields.items()}
-    stacked = erring_copies(sample, kinds, rates, copies=copies, seed=seed)
+    pairs = erring_copies(originals, kinds, rates, copies=copies, seed=seed)
     limits = Limits(company, component, passes, everybody)
-    chosen = choose(stacked, usable, limits, rows=sample.rows, copies=copies, report=report)
+    chosen = choose(Material(people, pairs, originals.rows, copies), usable, limits, report=report)
     if not chosen:
         raise LinkageError(
             "no pass keeps to the floor for this population",
@@ -148,6 +145,12 @@ def plan(
     found = _parsed(text)
     size = 16 + sum(_TOKEN_BYTES + width for width in found.layout.values())
     return Plan(text, found, tuple(chosen), union.rows, everybody, size, seed, rates)
+
+
+def _sampled(cleaned: Cleaned, most: int, rng: np.random.Generator) -> Cleaned:
+    if cleaned.rows <= most:
+        return cleaned
+    return cleaned.take(np.sort(rng.choice(cleaned.rows, most, replace=False)).astype(np.int64))
 
 
 def write(found: Plan, output: Path) -> None:

@@ -28,6 +28,8 @@ _CLOSE = 1e-6
 #: Pairs that the prior counts for, in every group: enough that no share becomes zero.
 _PRIOR_PAIRS = 10.0
 _TINY = 1e-300
+#: Messages between competing pairs in one step of the search; the weighing takes more.
+_SWEEPS = 20
 
 #: From the expected pairs of a class and of everything else, by observation (one array a view),
 #: to the expected pairs of the class among the candidates of each observation.
@@ -71,6 +73,7 @@ def _fit(
     expect: Expect,
     *,
     most: float,
+    kept: float = 1.0,
     close: float = _CLOSE,
     iterations: int = _MOST_ITERATIONS,
 ) -> Class:
@@ -81,6 +84,7 @@ def _fit(
         background: for every view, expected pairs by observation of everything else.
         hidden: (j,) share of pairs in which each joint state shows nothing.
         begin: where the search begins. most: what the number of pairs cannot exceed.
+        kept: share of the candidate pairs that ``counted`` holds; the others are taken to be like them.
     """
     now = begin
     for iteration in range(1, iterations + 1):
@@ -91,11 +95,11 @@ def _fit(
         expected = expect(replace(now, found=found), mine, background)
         factor = now.total * hidden
         for view, s, e in zip(counted, shown, expected, strict=True):
-            factor = factor + (e / np.maximum(s, _TINY))[view.seen.of_state]
+            factor = factor + (e / np.maximum(s, _TINY) / kept)[view.seen.of_state]
         sums = states.totals(joint * factor)
         shares = {name: values + _PRIOR_PAIRS * prior[name] for name, values in sums.items()}
         shares = {name: values / values.sum() for name, values in shares.items()}
-        total = min(sum(float(e.sum()) for e in expected) / found, most)
+        total = min(sum(float(e.sum()) for e in expected) / kept / found, most)
         moved = max(float(np.abs(shares[name] - now.shares[name]).max()) for name in shares)
         moved = max(moved, abs(total - now.total) / max(total, 1.0))
         now = Class(shares, total, found, begin.iterations + iteration, moved < close)
@@ -139,6 +143,7 @@ def _company(states: States, chance: Floats, parties: list[tuple[Candidates, Pre
     background: list[Floats] = []
     hidden = np.zeros(len(states))
     rows = sum(len(p.tokens) for _, p in parties)
+    there = sum(len(pairs) for pairs, _ in parties)
     for pairs, presence in parties:
         n = len(presence.tokens)
         views = count(states, pairs, gather(pairs, presence, presence))
@@ -154,22 +159,41 @@ def _company(states: States, chance: Floats, parties: list[tuple[Candidates, Pre
     start = {name: 0.5 * begin[name] + 0.5 * u[name] for name in begin}
     expect = _independent(counted)
     first = Class(start, seen, 1.0)
-    return _fit(states, counted, background, hidden, first, start, expect, most=float(rows), close=1e-4)
+    return _fit(
+        states,
+        counted,
+        background,
+        hidden,
+        first,
+        start,
+        expect,
+        most=float(rows),
+        kept=seen / there,
+        close=1e-4,
+    )
 
 
 def alone(states: States, matches: Class, left: Presence, right: Presence) -> Alone:
     """For every record, the probability that it has no match that some pass finds."""
+    return Alone(*(lonely(states, matches, one, len(one.tokens)) for one in (left, right)))
+
+
+def lonely(states: States, matches: Class, presence: Presence, rows: int) -> Floats:
+    """
+    (n,) the probability that each record has no match that some pass finds.
+
+    Args:
+        rows: records of the party, of which ``matches`` match.
+    """
     joint = states.probabilities(matches.shares)
-    sides = []
-    for presence in (left, right):
-        tokens, inverse, counts = np.unique(presence.tokens, return_inverse=True, return_counts=True)
-        found = np.asarray([joint[(states.masks & t) != 0].sum() for t in tokens])
-        mean = float((found * counts).sum()) / max(len(presence.tokens), 1)
-        # Scaled so that the mean is the share found when both sides lack what they lack.
-        scaled = np.minimum(found * matches.found / max(mean, 1e-9), 1.0)
-        matched = min(matches.total / max(len(presence.tokens), 1), 1.0)
-        sides.append(np.maximum(1.0 - matched * scaled, 1e-3)[inverse])
-    return Alone(sides[0], sides[1])
+    tokens, inverse, counts = np.unique(presence.tokens, return_inverse=True, return_counts=True)
+    found = np.asarray([joint[(states.masks & t) != 0].sum() for t in tokens])
+    mean = float((found * counts).sum()) / max(len(presence.tokens), 1)
+    # Scaled so that the mean is the share found when both sides lack what they lack.
+    scaled = np.minimum(found * matches.found / max(mean, 1e-9), 1.0)
+    matched = min(matches.total / max(rows, 1), 1.0)
+    never: Floats = np.maximum(1.0 - matched * scaled, 1e-3)[inverse]
+    return never
 
 
 def estimate(
@@ -216,17 +240,39 @@ def estimate(
         odds = np.zeros(len(pairs))
         for view, counts, own, other in zip(views, counted, mine, rest, strict=False):
             odds[view.pairs] = (own / np.maximum(other, _TINY))[counts.at]
-        probability = exclusive(odds, pairs.left, pairs.right, alone(states, matches, a, b), sweeps=6)
+        probability = exclusive(odds, pairs.left, pairs.right, alone(states, matches, a, b), sweeps=_SWEEPS)
         return [
             summed(counts.at, probability[view.pairs], len(counts.counts))
             for view, counts in zip(views, counted, strict=False)
         ]
 
+    kept = sum(float(view.counts.sum()) for view in counted) / len(pairs)
     rest = background(fitted.total)
-    fitted = _fit(states, counted, rest, hidden, fitted, prior, _independent(counted), most=most, close=1e-3)
+    fitted = _fit(
+        states,
+        counted,
+        rest,
+        hidden,
+        fitted,
+        prior,
+        _independent(counted),
+        most=most,
+        kept=kept,
+        close=1e-3,
+    )
     for _ in range(3):  # the background holds the number of matches, through company
         rest = background(fitted.total)
         fitted = _fit(
-            states, counted, rest, hidden, fitted, prior, competing, most=most, iterations=60, close=1e-5
+            states,
+            counted,
+            rest,
+            hidden,
+            fitted,
+            prior,
+            competing,
+            most=most,
+            kept=kept,
+            iterations=60,
+            close=1e-5,
         )
     return Estimate(states, chance, fitted, company, *rows, scale)

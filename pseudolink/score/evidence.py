@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from math import prod
 
 import numpy as np
 
@@ -175,8 +176,10 @@ def _crossed(schema: LinkageSchema, parties: Sequence[Statistics]) -> tuple[Grou
     keys = [",".join(sorted(state)) for state in states]
     rates = []
     for party in parties:
+        if set(party.swapped) != set(keys):
+            raise ScoringError("a manifest's statistics of exchanged names do not fit the schema")
         if party.swapped_pairs:
-            counts = [read(party.swapped.get(key)) for key in keys]
+            counts = [read(party.swapped[key]) for key in keys]
             rates.append(np.asarray(counts, dtype=np.float64) / party.swapped_pairs)
     chance: Floats = np.mean(rates, axis=0) if rates else np.full(len(states), 1e-6)
     prior = _prior(len(states) + 1)[:-1]
@@ -192,9 +195,10 @@ def build(schema: LinkageSchema, parties: Sequence[Statistics]) -> Model:
     Raises:
         ScoringError: statistics that do not fit the schema, or far too many states.
     """
-    missing = [f for f in schema.evidence for p in parties if f not in p.fields]
+    missing = [f for f in schema.evidence if any(f not in p.fields for p in parties)]
     if missing:
-        raise ScoringError(f"a manifest has no statistics of field {missing[0]!r}")
+        listed = ", ".join(repr(f) for f in missing)
+        raise ScoringError(f"a manifest has no statistics of {listed}")
     groups = {field: _group(schema, field, parties) for field in schema.evidence}
     branches = [Branch(STRAIGHT, tuple(groups), 1.0, 1.0)]
     if NAMES in schema.used:
@@ -209,7 +213,7 @@ def build(schema: LinkageSchema, parties: Sequence[Statistics]) -> Model:
     for field in schema.compared:
         bits = [np.uint64(1) << np.uint64(n) for n, one in enumerate(schema.passes) if field in one.compare]
         comparing.append(np.bitwise_or.reduce(np.asarray(bits, dtype=np.uint64)))
-    states = sum(int(np.prod([len(groups[g].masks) for g in b.groups])) for b in branches)
+    states = sum(prod(len(groups[g].masks) for g in b.groups) for b in branches)
     if states > MOST_STATES:
         raise ScoringError(
             f"the schema has {states:,} states of a pair; at most {MOST_STATES:,} can be weighed",

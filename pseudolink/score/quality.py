@@ -15,7 +15,7 @@ import numpy as np
 from pseudolink.errors import ScoringError
 from pseudolink.formats.candidates import Links, Presence, Scored
 from pseudolink.score.arrays import Floats, Ints, summed
-from pseudolink.score.estimate import Estimate
+from pseudolink.score.estimate import Estimate, lonely
 
 _TINY = 1e-300
 
@@ -85,14 +85,17 @@ def choose(found: Curve, min_precision: float | None = None) -> float:
 
 
 def unlinkable(found: Estimate, presence: Presence, threshold: float) -> int:
-    """Rows with too little evidence to be linked even to an exact copy of themselves."""
+    """Rows with too little evidence to be linked even to an exact copy of themselves without a rival."""
     states = found.states
     joint = states.probabilities(found.matches.shares)
     alike = states.probabilities(found.company.shares) if found.company else np.zeros(len(states))
+    own = len(presence.tokens)
+    here = lonely(states, found.matches, presence, own)
+    there = lonely(states, found.matches, presence, found.left_rows + found.right_rows - own)
     key = np.column_stack([presence.tokens, presence.fields.astype(np.uint64)])
-    distinct, counts = np.unique(key, axis=0, return_counts=True)
+    distinct, first, counts = np.unique(key, axis=0, return_index=True, return_counts=True)
     lost = 0
-    for (tokens, fields), rows in zip(distinct.tolist(), counts.tolist(), strict=True):
+    for (tokens, fields), row, rows in zip(distinct.tolist(), first.tolist(), counts.tolist(), strict=True):
         if not tokens:
             lost += rows
             continue
@@ -100,11 +103,11 @@ def unlinkable(found: Estimate, presence: Presence, threshold: float) -> int:
         size = len(seen.shared)
         # An exact copy shares every token there is and is equal wherever a filter looks.
         same = np.flatnonzero(seen.shared == np.uint64(tokens))
-        best = same[int(np.argmin(seen.levels[same]))] if len(same) else 0
+        best = same[int(np.argmin(seen.levels[same]))]
         match = summed(seen.of_state, joint, size)[best]
         chance = summed(seen.of_state, found.chance, size)[best : best + 1]
         company = summed(seen.of_state, alike, size)[best : best + 1]
         odds = found.matches.total * match / max(float(found.other(chance, company)[0]), _TINY)
-        if odds / (1.0 + odds) < threshold:
+        if odds / (odds + here[row] * there[row]) < threshold:
             lost += rows
     return lost

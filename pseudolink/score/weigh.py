@@ -41,5 +41,6 @@ def weigh(found: Estimate, pairs: Candidates, left: Presence, right: Presence) -
         odds[view.pairs] = ratio[at]
     if found.matches.total > 0:
         weight = np.log2(odds) - np.log2(found.matches.total / (found.left_rows * found.right_rows))
-    lonely = alone(states, found.matches, left, right)
-    return Scored(pairs, weight, exclusive(odds, pairs.left, pairs.right, lonely))
+    probability = exclusive(odds, pairs.left, pairs.right, alone(states, found.matches, left, right))
+    # The order of the rows decides the last digits of a sum; it must not decide a threshold.
+    return Scored(pairs, weight, np.round(probability, 12))

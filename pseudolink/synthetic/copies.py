@@ -20,7 +20,7 @@ from pseudolink.formats.cleaned import Cleaned, Column
 from pseudolink.synthetic import mistakes
 from pseudolink.synthetic.streams import Flags, Strings, stream, strings
 
-FACTOR: Final = 3.0
+FACTOR: Final = 3.5
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class ErrorRates:
     number: float = 0.01
     text: float = 0.05
     missing: float = 0.02
-    careless: float = 0.15
+    careless: float = 0.18
 
     @classmethod
     def of(cls, given: Mapping[str, float]) -> ErrorRates:
