@@ -65,7 +65,7 @@ def _text(found: LinkageSchema) -> str:
 
 
 @schema.command(
-    epilog="Example: pseudolink schema plan extract.csv --schema fields.toml --population 600000 -o schema.toml"
+    epilog="Example: pseudolink schema plan extract.csv --schema fields.toml --population 600000 -o s.toml"
 )
 @click.argument("extracts", nargs=-1, required=True, type=READABLE, metavar="EXTRACT...")
 @click.option("--schema", "fields", type=READABLE, required=True, help="A schema file with fields (TOML).")
