@@ -60,7 +60,7 @@ def demo(people: int, out: Path, seed: int, schema: Path | None, as_json: bool) 
 @click.option("--truth", required=True, metavar="COLUMN", help="Equal exactly for records of one person.")
 @click.option("--keep", type=NEW_PATH, help="New folder for every artefact, unsealed, for a reviewer.")
 @click.option("--min-precision", type=click.FloatRange(0, 1), help="Lowest threshold expected to reach it.")
-@click.option("--processes", type=click.IntRange(min=1), help="Worker processes for encoding.")
+@click.option("--workers", type=click.IntRange(min=1), help="Threads that encode; all processors without it.")
 @click.option("--strict", is_flag=True, help="Refuse cells that break a rule.")
 @click.option("--ignore-floor", is_flag=True, help="Measure the security floor without refusing.")
 @json_option
@@ -71,7 +71,7 @@ def rehearse(
     truth: str,
     keep: Path | None,
     min_precision: float | None,
-    processes: int | None,
+    workers: int | None,
     strict: bool,
     ignore_floor: bool,
     as_json: bool,
@@ -83,7 +83,7 @@ def rehearse(
     """
     from pseudolink.roles import rehearsal
 
-    options = Options(strict=strict, processes=processes, enforce_floor=not ignore_floor)
+    options = Options(strict=strict, workers=workers, enforce_floor=not ignore_floor)
     with progress() as report:
         found = rehearsal.rehearse(
             files,

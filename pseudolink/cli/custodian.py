@@ -73,7 +73,7 @@ def _profile_text(found: dict[str, Any]) -> str:
 @click.option("--attributes", help="Attributes to carry, with commas; all that are permitted without it.")
 @click.option("--programme-id", default="programme_id", show_default=True, help="Column of the cohort.")
 @click.option("--family-id", default="family_id", show_default=True, help="Column of the cohort.")
-@click.option("--processes", type=click.IntRange(min=1), help="Worker processes.")
+@click.option("--workers", type=click.IntRange(min=1), help="Threads that encode; all processors without it.")
 @click.option("--chunk-rows", type=click.IntRange(min=1), default=50_000, show_default=True)
 @click.option("--strict", is_flag=True, help="Refuse cells that break a rule instead of counting them.")
 @encoding_option
@@ -93,7 +93,7 @@ def encode(
     attributes: str | None,
     programme_id: str,
     family_id: str,
-    processes: int | None,
+    workers: int | None,
     chunk_rows: int,
     strict: bool,
     encoding: str,
@@ -123,7 +123,7 @@ def encode(
                 None if attributes is None else [a.strip() for a in attributes.split(",") if a.strip()],
             ),
             objections=objections,
-            options=Options(strict=strict, processes=processes, chunk_rows=chunk_rows),
+            options=Options(strict=strict, workers=workers, chunk_rows=chunk_rows),
             encoding=encoding,
             delimiter=delimiter,
         )

@@ -25,7 +25,7 @@ from pseudolink.schema import LinkageSchema, SchemaField
 Index = npt.NDArray[np.int64]
 
 #: Pairs sampled a compared field.
-SAMPLE = 400_000
+SAMPLE = 250_000
 _SEED = 2011
 # Protects nothing: the sample is of lookalikes, and the filters are thrown away at once.
 _KEY = bytes(32)
@@ -33,9 +33,12 @@ _KEY = bytes(32)
 
 def _codes(kind: str, derivation: str, values: tuple[str, ...]) -> Index:
     """The component of every distinct value as a number; below 0 where there is none."""
-    made = [derive(kind, derivation, value) for value in values]
-    number = {c: i for i, c in enumerate(sorted({m for m in made if m is not None}))}
-    return np.asarray([-1 if m is None else number[m] for m in made], dtype=np.int64)
+    if derivation == WHOLE and kind != "date":
+        return np.arange(len(values), dtype=np.int64)
+    number: dict[str, int] = {}
+    made = (derive(kind, derivation, value) for value in values)
+    codes = [-1 if m is None else number.setdefault(m, len(number)) for m in made]
+    return np.asarray(codes, dtype=np.int64)
 
 
 def _pairs(counts: Index) -> int:

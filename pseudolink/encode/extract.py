@@ -7,24 +7,33 @@ Source: specs/encoding-v1.md, sections 6 and 7.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from pseudolink.components import DERIVATIONS, NAMES, join
 from pseudolink.encode import chance, floor
-from pseudolink.encode.tokens import Components, KeyRing, encode_chunk
+from pseudolink.encode.tokens import Components, Encoder, KeyRing
 from pseudolink.formats.cleaned import Cleaned
-from pseudolink.formats.encodings import RECORD_BYTES, Encodings, PassColumns
+from pseudolink.formats.encodings import RECORD_BYTES, Encodings, PassColumns, Writer, read_tokens
 from pseudolink.formats.statistics import Statistics
 from pseudolink.schema import LinkageSchema, Pass
 
-#: ``run(function, chunks, secret) -> results in order``: how an engine runs chunks.
-Run = Callable[..., "list[dict[str, PassColumns]]"]
+Index = npt.NDArray[np.int64]
+Passes = dict[str, PassColumns]
+
+#: ``run(function, chunks) -> results in order``: how an engine runs chunks.
+Run = Callable[[Callable[[Index], Passes], Sequence[Index]], Iterable[Passes]]
 
 CHUNK_ROWS = 50_000
+
+
+def in_turn(function: Callable[[Index], Passes], chunks: Sequence[Index]) -> Iterable[Passes]:
+    """One chunk after another."""
+    return map(function, chunks)
 
 
 @dataclass(frozen=True)
@@ -43,18 +52,12 @@ class Encoded:
     chance: Statistics
 
 
-def encode_part(ring: bytes, part: tuple[Cleaned, LinkageSchema]) -> dict[str, PassColumns]:
-    """One chunk, in a worker: the keys come as bytes through a pipe."""
-    cleaned, schema = part
-    return encode_chunk(cleaned, schema, KeyRing.from_bytes(ring))
-
-
 def encode(
     cleaned: Cleaned,
     schema: LinkageSchema,
     ring: KeyRing,
     *,
-    run: Run,
+    run: Run = in_turn,
     chunk_rows: int = CHUNK_ROWS,
     enforce_floor: bool = True,
 ) -> Encoded:
@@ -62,27 +65,93 @@ def encode(
     Encode a cleaned extract.
 
     Args:
-        run: applies :func:`encode_part` to chunks, in one process or several.
+        run: applies a function to chunks of rows, in turn or on several threads.
         enforce_floor: False measures company without refusing (rehearsals and reviewers).
 
     Raises:
         FloorError: more company than the schema's floor allows.
     """
-    order = shuffled(cleaned.rows)
-    mixed = cleaned.take(order)
-    chunks = [
-        (mixed.take(np.arange(at, min(at + chunk_rows, mixed.rows))), schema)
-        for at in range(0, max(mixed.rows, 1), chunk_rows)
-    ]
-    parts = list(run(encode_part, chunks, ring.to_bytes()))
-    ids = np.frombuffer(secrets.token_bytes(RECORD_BYTES * cleaned.rows), dtype=np.uint8)
-    ids = ids.reshape(cleaned.rows, RECORD_BYTES)
-    passes = Encodings.join([Encodings(np.zeros((0, RECORD_BYTES), np.uint8), part) for part in parts]).passes
-    encodings = Encodings(ids, passes)
+    order, ids = shuffled(cleaned.rows), fresh_ids(cleaned.rows)
+    parts = [Encodings(i, p) for i, p in _chunks(cleaned, schema, ring, order, ids, run, chunk_rows)]
+    encodings = Encodings.join(parts)
     company = floor.measure(encodings)
     if enforce_floor:
-        floor.enforce(company, schema.floor, _suggestions(mixed, schema, encodings, company))
-    return Encoded(encodings, mixed.source, company, chance.measure(cleaned, schema))
+        _enforce(company, schema, cleaned, order, lambda name: encodings.passes[name])
+    return Encoded(encodings, cleaned.source[order], company, chance.measure(cleaned, schema))
+
+
+@dataclass(frozen=True)
+class Written:
+    """
+    An encoded extract whose encodings are in a file.
+
+    records: (n, 16) uint8, the record IDs in the order of the file. The rest as in :class:`Encoded`.
+    """
+
+    records: npt.NDArray[np.uint8]
+    source: npt.NDArray[np.int64]
+    company: floor.Company
+    chance: Statistics
+
+
+def encode_to(
+    path: Path,
+    cleaned: Cleaned,
+    schema: LinkageSchema,
+    ring: KeyRing,
+    *,
+    run: Run = in_turn,
+    chunk_rows: int = CHUNK_ROWS,
+) -> Written:
+    """
+    Encode a cleaned extract into a file, chunk by chunk; memory does not hold the encodings.
+
+    Raises:
+        FloorError: more company than the schema's floor allows; the file is then of no use.
+    """
+    order, ids = shuffled(cleaned.rows), fresh_ids(cleaned.rows)
+    with Writer(path) as writer:
+        for some, passes in _chunks(cleaned, schema, ring, order, ids, run, chunk_rows):
+            writer.write(Encodings(some, passes))
+    names = [one.name for one in schema.passes]
+    company = floor.measure_passes(ids, read_tokens(path, names))
+    _enforce(company, schema, cleaned, order, lambda name: next(read_tokens(path, [name]))[1])
+    return Written(ids, cleaned.source[order], company, chance.measure(cleaned, schema))
+
+
+def _chunks(
+    cleaned: Cleaned,
+    schema: LinkageSchema,
+    ring: KeyRing,
+    order: Index,
+    ids: npt.NDArray[np.uint8],
+    run: Run,
+    chunk_rows: int,
+) -> Iterator[tuple[npt.NDArray[np.uint8], Passes]]:
+    encoder = Encoder(cleaned, schema, ring)
+    starts = range(0, max(cleaned.rows, 1), chunk_rows)
+    done = run(encoder.encode, [order[at : at + chunk_rows] for at in starts])
+    for at, passes in zip(starts, done, strict=True):
+        yield ids[at : at + chunk_rows], passes
+
+
+def fresh_ids(rows: int) -> npt.NDArray[np.uint8]:
+    """(n, 16) uint8: random record IDs from the operating system, for one delivery alone."""
+    return np.frombuffer(secrets.token_bytes(RECORD_BYTES * rows), dtype=np.uint8).reshape(rows, RECORD_BYTES)
+
+
+def _enforce(
+    found: floor.Company,
+    schema: LinkageSchema,
+    cleaned: Cleaned,
+    order: Index,
+    tokens: Callable[[str], PassColumns],
+) -> None:
+    if (
+        found.company > schema.floor.company * found.records
+        or found.largest_component > schema.floor.component
+    ):
+        floor.enforce(found, schema.floor, _suggestions(cleaned.take(order), schema, tokens, found))
 
 
 def shuffled(rows: int) -> npt.NDArray[np.int64]:
@@ -92,20 +161,16 @@ def shuffled(rows: int) -> npt.NDArray[np.int64]:
 
 
 def _suggestions(
-    cleaned: Cleaned, schema: LinkageSchema, encodings: Encodings, found: floor.Company
+    cleaned: Cleaned, schema: LinkageSchema, tokens: Callable[[str], PassColumns], found: floor.Company
 ) -> dict[str, str]:
     """For each pass responsible, the one component whose addition leaves least company."""
-    if (
-        found.company <= schema.floor.company * found.records
-        and found.largest_component <= schema.floor.component
-    ):
-        return {}
     parts = Components(cleaned, schema)
     by_name = {one.name: one for one in schema.passes}
     advice = {}
     for one in floor.responsible(found):
+        columns = tokens(one.name)
         tried = {
-            component: _company_with(parts, encodings.passes[one.name], component)
+            component: _company_with(parts, columns, component)
             for component in _additions(by_name[one.name], schema)
         }
         if tried:

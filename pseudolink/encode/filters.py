@@ -11,7 +11,6 @@ Source: specs/encoding-v1.md, section 5.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,11 +25,13 @@ Words = npt.NDArray[np.uint64]
 
 def _numbered(grams: Sequence[str]) -> list[str]:
     """A gram that occurs again is another gram: ANAN has AN and AN for the second time."""
-    seen: Counter[str] = Counter()
+    if len(set(grams)) == len(grams):
+        return [f"{gram}\n1" for gram in grams]
+    seen: dict[str, int] = {}
     out = []
     for gram in grams:
-        seen[gram] += 1
-        out.append(f"{gram}\n{seen[gram]}")
+        seen[gram] = count = seen.get(gram, 0) + 1
+        out.append(f"{gram}\n{count}")
     return out
 
 
@@ -68,20 +69,49 @@ class GramTable:
     words: Words
 
 
-def gram_table(kind: str, values: Sequence[str], component_key: bytes) -> GramTable:
-    """Key the grams of every distinct value under the component's key (32 bytes)."""
-    cache: dict[str, int] = {}
-    words: list[int] = []
+@dataclass(frozen=True)
+class GramIndex:
+    """
+    The grams of every distinct value of a field, before any key.
+
+    start: (values + 1,) int64. index: (total grams,) int64 into ``distinct``.
+    """
+
+    start: npt.NDArray[np.int64]
+    index: npt.NDArray[np.int64]
+    distinct: tuple[bytes, ...]
+
+    def keyed(self, component_key: bytes) -> GramTable:
+        """The same grams under a component's key (32 bytes), each distinct gram keyed once."""
+        words = np.asarray(
+            [
+                int.from_bytes(hashlib.blake2b(gram, digest_size=8, key=component_key).digest(), "little")
+                for gram in self.distinct
+            ],
+            dtype=np.uint64,
+        )
+        return GramTable(self.start, words[self.index])
+
+
+def gram_index(kind: str, values: Sequence[str]) -> GramIndex:
+    """Take every distinct value apart; the same for every pass that compares the field."""
+    number: dict[str, int] = {}
+    index: list[int] = []
     start = [0]
     for value in values:
         for gram in grams(kind, value):
-            word = cache.get(gram)
-            if word is None:
-                digest = hashlib.blake2b(gram.encode(), digest_size=8, key=component_key).digest()
-                word = cache[gram] = int.from_bytes(digest, "little")
-            words.append(word)
-        start.append(len(words))
-    return GramTable(np.asarray(start, dtype=np.int64), np.asarray(words, dtype=np.uint64))
+            index.append(number.setdefault(gram, len(number)))
+        start.append(len(index))
+    return GramIndex(
+        np.asarray(start, dtype=np.int64),
+        np.asarray(index, dtype=np.int64),
+        tuple(gram.encode() for gram in number),
+    )
+
+
+def gram_table(kind: str, values: Sequence[str], component_key: bytes) -> GramTable:
+    """Key the grams of every distinct value under the component's key (32 bytes)."""
+    return gram_index(kind, values).keyed(component_key)
 
 
 @njit(cache=True, nogil=True)

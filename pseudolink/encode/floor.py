@@ -9,7 +9,7 @@ Source: specs/encoding-v1.md, section 6.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,8 +95,16 @@ def _blocks(columns: PassColumns, record: Index) -> tuple[Index, Index]:
         (record, block): equal length, ordered by block; blocks numbered from 0.
     """
     rows = np.flatnonzero(columns.present)
-    tokens = columns.tokens[rows]
-    who = record[rows]
+    first = columns.tokens[rows, 0]
+    order = np.argsort(first)
+    first = first[order]
+    alike = np.zeros(len(first), dtype=bool)
+    same = first[1:] == first[:-1]
+    alike[1:] |= same
+    alike[:-1] |= same
+    # Few tokens stand twice: only those are put in order by all their bytes and by record.
+    rows = rows[order[alike]]
+    tokens, who = columns.tokens[rows], record[rows]
     order = np.lexsort((who, tokens[:, 1], tokens[:, 0]))
     tokens, who = tokens[order], who[order]
     if not len(who):
@@ -140,14 +148,26 @@ _MOST_PAIRS = 20_000_000
 
 def measure(encodings: Encodings) -> Company:
     """Measure company in one extract, by pass and in all."""
-    record, count = record_index(encodings.records)
+    return measure_passes(encodings.records, encodings.passes.items())
+
+
+def measure_passes(
+    records: npt.NDArray[np.uint8], found_passes: Iterable[tuple[str, PassColumns]]
+) -> Company:
+    """
+    The same, pass after pass: one pass's tokens are in memory at a time.
+
+    Args:
+        records: (n, 16) uint8. found_passes: name and tokens of every pass, n rows each.
+    """
+    record, count = record_index(records)
     company = np.zeros(count, dtype=bool)
     passes = []
     ends: list[tuple[Index, Index]] = []
     pairs: list[Index] = []
     held = 0
     repeated = 0
-    for name, columns in encodings.passes.items():
+    for name, columns in found_passes:
         who, block = _blocks(columns, record)
         alone = np.zeros(count, dtype=bool)
         alone[who] = True

@@ -6,24 +6,25 @@ Source: specs/encoding-v1.md, sections 3 to 5.
 
 from __future__ import annotations
 
-import hmac
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
-from pseudolink.components import NAMES, split
-from pseudolink.encode.derive import derive, derive_names
-from pseudolink.encode.filters import fill_segment, gram_table
+from pseudolink.components import NAMES, SORTED, split
+from pseudolink.encode.derive import derive
+from pseudolink.encode.filters import fill_segment, gram_index
+from pseudolink.encode.sha256 import hmac_rows, key_states
 from pseudolink.formats.cleaned import Cleaned, Column
-from pseudolink.formats.encodings import TOKEN_BYTES, TOKEN_WORDS, PassColumns, Words
+from pseudolink.formats.encodings import TOKEN_WORDS, PassColumns, Words
 from pseudolink.schema import LinkageSchema, Pass
 
 FORMAT = "pseudolink/encoding/1"
-KEY_BYTES = 32
+
+Index = npt.NDArray[np.int64]
 
 #: ``derive(label, *context) -> 32 bytes``: the linkage key's only way out, in a file or an HSM.
 Derive = Callable[..., bytes]
@@ -53,28 +54,6 @@ class KeyRing:
     def key(self, one: Pass, use: str) -> bytes:
         return self._keys[one.name, use]
 
-    def to_bytes(self) -> bytes:
-        """For the pipe to a worker process alone."""
-        return b"".join(
-            struct.pack(">II", len(name.encode()), len(use.encode())) + name.encode() + use.encode() + key
-            for (name, use), key in self._keys.items()
-        )
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> KeyRing:
-        """The inverse of :meth:`to_bytes`."""
-        keys = {}
-        at = 0
-        while at < len(data):
-            first, second = struct.unpack_from(">II", data, at)
-            at += 8
-            name = data[at : at + first].decode()
-            use = data[at + first : at + first + second].decode()
-            at += first + second
-            keys[name, use] = data[at : at + KEY_BYTES]
-            at += KEY_BYTES
-        return cls(keys)
-
     def __repr__(self) -> str:
         return f"<KeyRing of {len(self._keys)} keys>"
 
@@ -87,12 +66,14 @@ class Component:
     """
     A component of n rows.
 
-    messages: each distinct value, preceded by its length, as bytes.
-    codes: (n,) int64 into messages; -1 where the component is missing.
+    data: (bytes,) uint8, every distinct value preceded by its length, one after another.
+    start: (values + 1,) int64, where each begins in ``data``.
+    codes: (n,) int64, which value; -1 where the component is missing.
     """
 
-    messages: npt.NDArray[np.object_]
-    codes: npt.NDArray[np.int64]
+    data: npt.NDArray[np.uint8]
+    start: Index
+    codes: Index
 
 
 def _prefixed(value: str) -> bytes:
@@ -101,28 +82,21 @@ def _prefixed(value: str) -> bytes:
     return struct.pack(">I", len(raw)) + raw
 
 
-def _objects(messages: list[bytes]) -> npt.NDArray[np.object_]:
-    array = np.empty(len(messages), dtype=object)
-    array[:] = messages
-    return array
-
-
-def _of_values(values: list[str | None], codes: npt.NDArray[np.int64]) -> Component:
-    messages: list[bytes] = []
-    seen: dict[str, int] = {}
-    again = np.full(len(values) + 1, -1, dtype=np.int64)
+def _of_values(values: Sequence[str | None], codes: Index) -> Component:
+    """A component from the values that codes stand for; values that are equal become one."""
+    number: dict[str, int] = {}
+    again = np.full(len(values) + 1, -1, dtype=np.int64)  # code -1 reads the last entry
     for index, value in enumerate(values):
-        if value is None:
-            continue
-        if value not in seen:
-            seen[value] = len(messages)
-            messages.append(_prefixed(value))
-        again[index] = seen[value]
-    return Component(_objects(messages), again[codes])  # code -1 reads the last entry, which is -1
+        if value is not None:
+            again[index] = number.setdefault(value, len(number))
+    messages = [_prefixed(value) for value in number]
+    start = np.zeros(len(messages) + 1, dtype=np.int64)
+    np.cumsum([len(m) for m in messages], out=start[1:])
+    return Component(np.frombuffer(b"".join(messages), dtype=np.uint8), start, again[codes])
 
 
 class Components:
-    """The components of a chunk, each made once when a pass first asks for it."""
+    """The components of cleaned rows, each made once when it is first asked for."""
 
     def __init__(self, cleaned: Cleaned, schema: LinkageSchema) -> None:
         self.cleaned = cleaned
@@ -142,72 +116,129 @@ class Components:
         return _of_values(values, column.codes.astype(np.int64))
 
     def _names(self, derivation: str) -> Component:
-        first, last = (self.cleaned.fields[name] for name in self.schema.named)
-        width = len(last.values) + 1
-        pair = (first.codes.astype(np.int64) + 1) * width + (last.codes + 1)
-        distinct, codes = np.unique(pair, return_inverse=True)
-        values: list[str | None] = []
-        for a, b in zip(*np.divmod(distinct, width), strict=True):
-            both = a > 0 and b > 0
-            values.append(derive_names(derivation, first.values[a - 1], last.values[b - 1]) if both else None)
-        return _of_values(values, codes.astype(np.int64))
+        """encoding-v1 §2.5: what is derived of both names, in order of code points, joined."""
+        columns = [self.cleaned.fields[name] for name in self.schema.named]
+        inner = SORTED[derivation]
+        derived = [
+            [derive(kind, inner, value) or "" for value in column.values]
+            for kind, column in zip(("forename", "surname"), columns, strict=True)
+        ]
+        words = sorted({*derived[0], *derived[1]})
+        rank = {word: index for index, word in enumerate(words)}
+        ranks = [
+            np.asarray([*(rank[w] for w in side), -1], dtype=np.int64)[column.codes]
+            for side, column in zip(derived, columns, strict=True)
+        ]
+        both = (ranks[0] >= 0) & (ranks[1] >= 0)
+        low, high = np.minimum(*ranks)[both], np.maximum(*ranks)[both]
+        distinct, inverse = np.unique(low * len(words) + high, return_inverse=True)
+        codes = np.full(self.cleaned.rows, -1, dtype=np.int64)
+        codes[both] = inverse
+        firsts, seconds = np.divmod(distinct, max(len(words), 1))
+        values = [f"{words[a]}\n{words[b]}" for a, b in zip(firsts.tolist(), seconds.tolist(), strict=True)]
+        return _of_values(values, codes)
 
 
-def _messages(one: Pass, parts: Components) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.bool_]]:
-    columns = [parts[name] for name in one.on]
-    present = np.ones(parts.cleaned.rows, dtype=bool)
-    for column in columns:
-        present &= column.codes >= 0
-    joined = np.full(int(present.sum()), b"", dtype=object)
-    for column in columns:
-        if len(joined):
-            joined = joined + column.messages[column.codes[present]]
-    return joined, present
+@dataclass(frozen=True)
+class _Pieces:
+    """The components of one pass laid end to end, so that one compiled loop reads them all."""
+
+    data: npt.NDArray[np.uint8]
+    start: Index
+    columns: tuple[Index, ...]
+
+    @classmethod
+    def of(cls, parts: list[Component]) -> _Pieces:
+        starts, columns = [], []
+        base = pieces = 0
+        for part in parts:
+            starts.append(part.start[:-1] + base)
+            columns.append(np.where(part.codes >= 0, part.codes + pieces, -1))
+            base += len(part.data)
+            pieces += len(part.start) - 1
+        return cls(
+            np.concatenate([part.data for part in parts]),
+            np.concatenate([*starts, np.asarray([base], dtype=np.int64)]),
+            tuple(columns),
+        )
+
+    def of_rows(self, rows: Index) -> tuple[Index, npt.NDArray[np.bool_]]:
+        """The pieces of the rows that have all of them, (k, c), and which rows those are."""
+        codes = np.stack([column[rows] for column in self.columns], axis=1)
+        present = np.asarray((codes >= 0).all(axis=1), dtype=np.bool_)
+        return np.ascontiguousarray(codes[present]), present
 
 
-def _prf(key: bytes, messages: npt.NDArray[np.object_]) -> Words:
+class Encoder:
+    """
+    Tokens and filters of any rows of a cleaned extract.
+
+    What can be done once for every distinct value is done here; ``encode`` does the rest in
+    compiled loops that threads can share. Holds derived keys: it does not print or pickle.
+    """
+
+    __slots__ = ("_fields", "_grams", "_pieces", "_ring", "_schema")
+
+    def __init__(self, cleaned: Cleaned, schema: LinkageSchema, ring: KeyRing) -> None:
+        parts = Components(cleaned, schema)
+        self._schema, self._ring = schema, ring
+        self._pieces = {one.name: _Pieces.of([parts[name] for name in one.on]) for one in schema.passes}
+        self._fields = {name: cleaned.fields[name].codes for name in schema.compared}
+        index = {
+            name: gram_index(schema.fields[name].kind, cleaned.fields[name].values)
+            for name in schema.compared
+        }
+        self._grams = {
+            (one.name, name): index[name].keyed(ring.key(one, f"field {name}"))
+            for one in schema.passes
+            for name in one.compare
+        }
+
+    def __repr__(self) -> str:
+        return f"<Encoder of {len(self._pieces)} passes>"
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("Encoder does not pickle; see specs/adr/0003")
+
+    def encode(self, rows: Index) -> dict[str, PassColumns]:
+        """
+        Tokens and filters of the given rows, for every pass.
+
+        The result of a row depends on that row, the schema and the keys alone: not on its
+        neighbours, the size of the chunk or the thread.
+        """
+        passes: dict[str, PassColumns] = {}
+        for one in self._schema.passes:
+            pieces = self._pieces[one.name]
+            codes, present = pieces.of_rows(rows)
+            tokens = np.zeros((len(rows), TOKEN_WORDS), dtype=np.uint64)
+            tokens[present] = _prf(self._ring.key(one, "token"), codes, pieces)
+            filters = None
+            if one.compare:
+                blocks = _prf(self._ring.key(one, "block"), codes, pieces)
+                filters = np.zeros((len(rows), self._schema.layout[one.name]), dtype=np.uint8)
+                filters[present] = self._segments(one, blocks, rows[present])
+            passes[one.name] = PassColumns(tokens, present, filters)
+        return passes
+
+    def _segments(self, one: Pass, blocks: Words, rows: Index) -> npt.NDArray[np.uint8]:
+        segments = []
+        for name in one.compare:
+            field = self._schema.fields[name]
+            table = self._grams[one.name, name]
+            codes = self._fields[name][rows]
+            segments.append(fill_segment(blocks, codes, table, bits=field.bits, budget=field.budget))
+        return np.concatenate(segments, axis=1)
+
+
+def _prf(key: bytes, codes: Index, pieces: _Pieces) -> Words:
     """The first 16 bytes of HMAC-SHA-256 of each message, as (n, 2) little-endian words."""
-    digest = hmac.digest
-    raw = b"".join([digest(key, message, "sha256")[:TOKEN_BYTES] for message in messages])
-    return np.frombuffer(raw, dtype="<u8").astype(np.uint64).reshape(len(messages), TOKEN_WORDS)
+    inner, outer = key_states(key)
+    out = np.zeros((len(codes), TOKEN_WORDS), dtype=np.uint64)
+    hmac_rows(codes, pieces.start, pieces.data, inner, outer, out)
+    return out
 
 
 def encode_chunk(cleaned: Cleaned, schema: LinkageSchema, ring: KeyRing) -> dict[str, PassColumns]:
-    """
-    Tokens and filters of cleaned rows, for every pass.
-
-    The result of a row depends on that row, the schema and the keys alone: not on its
-    neighbours, the size of the chunk or the process.
-    """
-    parts = Components(cleaned, schema)
-    passes: dict[str, PassColumns] = {}
-    for one in schema.passes:
-        messages, present = _messages(one, parts)
-        tokens = np.zeros((cleaned.rows, TOKEN_WORDS), dtype=np.uint64)
-        tokens[present] = _prf(ring.key(one, "token"), messages)
-        filters = None
-        if one.compare:
-            blocks = _prf(ring.key(one, "block"), messages)
-            filters = np.zeros((cleaned.rows, schema.layout[one.name]), dtype=np.uint8)
-            filters[present] = _segments(one, cleaned, schema, ring, blocks, present)
-        passes[one.name] = PassColumns(tokens, present, filters)
-    return passes
-
-
-def _segments(
-    one: Pass,
-    cleaned: Cleaned,
-    schema: LinkageSchema,
-    ring: KeyRing,
-    blocks: Words,
-    present: npt.NDArray[np.bool_],
-) -> npt.NDArray[np.uint8]:
-    segments = []
-    for name in one.compare:
-        field = schema.fields[name]
-        column = cleaned.fields[name]
-        table = gram_table(field.kind, column.values, ring.key(one, f"field {name}"))
-        segments.append(
-            fill_segment(blocks, column.codes[present], table, bits=field.bits, budget=field.budget)
-        )
-    return np.concatenate(segments, axis=1)
+    """Tokens and filters of all rows; see :class:`Encoder`."""
+    return Encoder(cleaned, schema, ring).encode(np.arange(cleaned.rows, dtype=np.int64))

@@ -10,7 +10,7 @@ Source: specs/encoding-v1.md, section 7.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -181,6 +181,46 @@ def save(encodings: Encodings, path: Path) -> None:
     # Tokens are random bytes: compression would cost time and give nothing.
     table = to_table(encodings)
     pq.write_table(table, path, compression="none", use_dictionary=False, write_statistics=False)
+
+
+class Writer:
+    """
+    Encodings written chunk by chunk, so that they need not fit in memory.
+
+    The file is the same as :func:`save` writes of all chunks together, but for its row groups.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: pq.ParquetWriter | None = None
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def write(self, encodings: Encodings) -> None:
+        """Add the rows of a chunk."""
+        table = to_table(encodings)
+        if self._file is None:
+            options = {"compression": "none", "use_dictionary": False, "write_statistics": False}
+            self._file = pq.ParquetWriter(self._path, table.schema, **options)
+        self._file.write_table(table)
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+def read_tokens(path: Path, names: Iterable[str]) -> Iterator[tuple[str, PassColumns]]:
+    """
+    Tokens of one pass after another from a file of this software's own writing; no filters.
+
+    Memory holds one pass at a time.
+    """
+    with pq.ParquetFile(path) as file:
+        for name in names:
+            raw, present = fixed_values(file.read([f"{name}.token"]).column(0))
+            tokens = raw.view("<u8").astype(np.uint64).reshape(len(raw), TOKEN_WORDS)
+            yield name, PassColumns(tokens, present, None)
 
 
 def load(path: Path, layout: Layout) -> Encodings:

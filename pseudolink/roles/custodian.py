@@ -21,7 +21,6 @@ from pseudolink.clean.extract import clean_table
 from pseudolink.clean.profile import profile as profile_of
 from pseudolink.clean.reader import read_extract
 from pseudolink.errors import InputError, NotPermittedError, WrongKeyError
-from pseudolink.formats import encodings as encoding_files
 from pseudolink.formats import payload as payloads
 from pseudolink.formats.manifest import Manifest
 from pseudolink.keys.linkage import LinkageKey
@@ -31,7 +30,7 @@ from pseudolink.roles.encoding import (
     Options,
     columns_by_name,
     coverage,
-    encode_table,
+    encode_table_to,
     payload_table,
     without_objections,
 )
@@ -162,26 +161,27 @@ def encode(
             raise NotPermittedError("only the cohort's custodian has programme IDs to object by")
         table, objecting = without_objections(table, carried[payloads.PROGRAMME_ID], listed)
     table = _permitted_fields(table, design, party)
-    encoded, cleaned = encode_table(
-        table,
-        design,
-        linkage_key.derive,
-        agreed.project,
-        options=options,
-        needed=party.fields,
-        source=_name(extract),
-    )
-    statistics = {
-        "chance": encoded.chance.to_json(),
-        "company": encoded.company.to_json(),
-        "coverage": coverage(cleaned),
-    }
     with files.new_folder(output) as folder:
         write = _Writer(folder, agreed, party, key, check, options.today)
         plain = folder / "plain.parquet"
-        encoding_files.save(encoded.encodings, plain)
-        sent = write(ENCODINGS, plain, encoded.encodings.rows, statistics)
-        payload = payload_table(encoded, table, carried)
+        written, cleaned = encode_table_to(
+            plain,
+            table,
+            design,
+            linkage_key.derive,
+            agreed.project,
+            options=options,
+            needed=party.fields,
+            source=_name(extract),
+        )
+        statistics = {
+            "chance": written.chance.to_json(),
+            "company": written.company.to_json(),
+            "coverage": coverage(cleaned),
+        }
+        rows = len(written.records)
+        sent = write(ENCODINGS, plain, rows, statistics)
+        payload = payload_table(written.records, written.source, table, carried)
         payloads.save(payload, plain)
         held = write(PAYLOAD, plain, payload.num_rows, {})
         chain.append(
@@ -190,7 +190,7 @@ def encode(
             step="encode",
             agreement=agreed.digest,
             details={
-                "rows": encoded.encodings.rows,
+                "rows": rows,
                 "objections": objecting,
                 "schema": design.digest,
                 ENCODINGS: sent,
@@ -199,15 +199,15 @@ def encode(
         )
     counts = {name: {"valid": c.valid, "filled": c.filled} for name, c in cleaned.counts.items()}
     return Delivered(
-        encoded.encodings.rows,
+        rows,
         objecting,
         output / f"{party.id}.{ENCODINGS}{SUFFIX}",
         output / f"{party.id}.{PAYLOAD}{SUFFIX}",
-        encoded.company.share,
-        encoded.company.largest_component,
+        written.company.share,
+        written.company.largest_component,
         counts,
-        encoded.encodings.records,
-        encoded.source,
+        written.records,
+        written.source,
     )
 
 

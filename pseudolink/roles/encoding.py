@@ -11,18 +11,20 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pseudolink.clean.extract import clean_table
 from pseudolink.clean.reader import column_key
 from pseudolink.encode import extract as encoding
-from pseudolink.encode.extract import Encoded
+from pseudolink.encode.extract import Encoded, Written
 from pseudolink.encode.tokens import KeyRing
-from pseudolink.engines import pool
+from pseudolink.engines import threads
 from pseudolink.errors import EmptyInputError, MissingColumnsError, Problem, UsageError
 from pseudolink.formats import payload as payloads
 from pseudolink.formats.cleaned import Cleaned
@@ -32,23 +34,19 @@ from pseudolink.schema import LinkageSchema
 #: ``derive(label, *context) -> 32 bytes``; the linkage key's ``derive``.
 Derive = Callable[..., bytes]
 
-#: Below this many rows a second process costs more than it saves.
-_ROWS_PER_PROCESS = 100_000
-
 
 @dataclass(frozen=True)
 class Options:
     """
     How to read and encode an extract.
 
-    processes: worker processes; None for as many as pay. One by default: starting more needs the
-    caller's main module to be importable, which a script or notebook need not be.
+    workers: threads that encode; as many as there are processors when None.
     strict: refuse cells that break a rule, instead of counting them as missing.
     enforce_floor: refuse an extract above the security floor.
     """
 
     strict: bool = False
-    processes: int | None = 1
+    workers: int | None = None
     chunk_rows: int = encoding.CHUNK_ROWS
     enforce_floor: bool = True
     today: date | None = None
@@ -71,28 +69,56 @@ def encode_table(
         MissingColumnsError, FieldRuleError, UnusableFieldError: the table does not fit the schema.
         FloorError: too many records would have company.
     """
-    if options.chunk_rows < 1 or (options.processes is not None and options.processes < 1):
-        raise UsageError("chunks and processes are counted from 1")
-    cleaned = clean_table(
-        table, schema, strict=options.strict, today=options.today, needed=needed, source=source
-    )
-    ring = KeyRing.derived(derive, schema, project)
-    processes = options.processes or min(os.cpu_count() or 1, 1 + cleaned.rows // _ROWS_PER_PROCESS)
+    cleaned, ring, run = _prepared(table, schema, derive, project, options, needed, source)
     encoded = encoding.encode(
         cleaned,
         schema,
         ring,
-        run=partial(_run, processes=processes),
+        run=run,
         chunk_rows=options.chunk_rows,
         enforce_floor=options.enforce_floor,
     )
     return encoded, cleaned
 
 
-def _run(
-    function: Callable[[bytes, Any], Any], chunks: list[Any], secret: bytes, *, processes: int
-) -> list[Any]:
-    return list(pool.run(function, chunks, processes=processes, secret=secret))
+def encode_table_to(
+    path: Path,
+    table: pa.Table,
+    schema: LinkageSchema,
+    derive: Derive,
+    project: str,
+    *,
+    options: Options,
+    needed: Collection[str] | None = None,
+    source: str = "",
+) -> tuple[Written, Cleaned]:
+    """
+    Clean and encode a table of text columns into a file, chunk by chunk.
+
+    Raises:
+        As :func:`encode_table`; the floor is always enforced.
+    """
+    cleaned, ring, run = _prepared(table, schema, derive, project, options, needed, source)
+    written = encoding.encode_to(path, cleaned, schema, ring, run=run, chunk_rows=options.chunk_rows)
+    return written, cleaned
+
+
+def _prepared(
+    table: pa.Table,
+    schema: LinkageSchema,
+    derive: Derive,
+    project: str,
+    options: Options,
+    needed: Collection[str] | None,
+    source: str,
+) -> tuple[Cleaned, KeyRing, encoding.Run]:
+    if options.chunk_rows < 1 or (options.workers is not None and options.workers < 1):
+        raise UsageError("chunks and workers are counted from 1")
+    cleaned = clean_table(
+        table, schema, strict=options.strict, today=options.today, needed=needed, source=source
+    )
+    workers = options.workers or os.cpu_count() or 1
+    return cleaned, KeyRing.derived(derive, schema, project), partial(threads.run, threads=workers)
 
 
 def coverage(cleaned: Cleaned) -> dict[str, int]:
@@ -116,17 +142,19 @@ def columns_by_name(table: pa.Table, wanted: Iterable[str], *, source: str) -> d
     return {name: there[column_key(name)] for name in wanted}
 
 
-def payload_table(encoded: Encoded, table: pa.Table, columns: dict[str, str]) -> pa.Table:
+def payload_table(
+    records: npt.NDArray[np.uint8], source: npt.NDArray[np.int64], table: pa.Table, columns: dict[str, str]
+) -> pa.Table:
     """
     The payload of an encoded extract, shuffled again: its order is not that of the encodings.
 
     Args:
+        records, source: (n, 16) uint8 and (n,) int64, the record ID of each row of the extract.
         table: the extract. columns: name in the payload -> column of the extract.
     """
-    order = encoding.shuffled(encoded.encodings.rows)
-    source = encoded.source[order]
-    data: dict[str, Any] = {payloads.RECORD: fixed_column(encoded.encodings.records[order])}
-    rows = pa.array(source)
+    order = encoding.shuffled(len(records))
+    data: dict[str, Any] = {payloads.RECORD: fixed_column(records[order])}
+    rows = pa.array(source[order])
     for name, column in columns.items():
         text = table.column(column).take(rows).cast(pa.string())
         data[name] = pa.chunked_array([_blank_as_null(chunk) for chunk in text.chunks], type=pa.string())

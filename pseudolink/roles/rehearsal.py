@@ -98,7 +98,7 @@ def _side(
         used = {c.casefold() for f in schema.fields.values() for c in (*f.columns, *(f.parts or ()))}
         rest = {c: c for c in table.column_names if c.strip().casefold() not in used}
         rest = {c: c for c in rest if c not in (payloads.RECORD,)}
-        payload = payload_table(encoded, table, rest)
+        payload = payload_table(encoded.encodings.records, encoded.source, table, rest)
         found = coverage(cleaned)
     delivery = Delivery(
         name, name, encoded.encodings, encoded.chance, encoded.company.to_json(), found, schema
