@@ -10,6 +10,7 @@ import functools
 import json
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,8 +26,15 @@ READABLE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 NEW_PATH = click.Path(path_type=Path)
 
+encoding_option = click.option(
+    "--encoding", default="utf-8", show_default=True, help="Of a CSV file; windows-1252 must be said."
+)
+delimiter_option = click.option("--delimiter", help="Of a CSV file; found among , ; tab | without it.")
+
 #: Exit status of a refusal that has a code. Click itself uses 2 for a wrong command line.
 REFUSED = 1
+#: Code of an error that is the software's own fault.
+UNFORESEEN = "PL-GEN-99"
 
 
 def json_option(command: F) -> F:
@@ -106,6 +114,18 @@ def wants_json() -> bool:
     return bool(context and context.params.get("as_json"))
 
 
+def _unforeseen(error: Exception) -> None:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(last.filename).name}, line {last.lineno}"
+    message = f"unexpected {type(error).__name__} ({place}); nothing was written"
+    advice = "This is a fault of the software: please report the place, without your data."
+    if wants_json():
+        found = {"code": UNFORESEEN, "message": message, "advice": advice}
+        click.echo(json.dumps({"error": found}), err=True)
+    else:
+        say(f"{UNFORESEEN}: {message}\n  {advice}")
+
+
 def refusals(command: F) -> F:
     """Turn a PseudolinkError into its code, sentence and advice on standard error; exit 1."""
 
@@ -120,6 +140,10 @@ def refusals(command: F) -> F:
                 say(f"{error.code}: {error.message}")
                 if error.advice:
                     say(f"  {error.advice}")
+            raise SystemExit(REFUSED) from None
+        except Exception as error:
+            # The text of an error that nobody foresaw may hold a value, so only its place is shown.
+            _unforeseen(error)
             raise SystemExit(REFUSED) from None
 
     return wrapped  # type: ignore[return-value]

@@ -15,7 +15,7 @@ COMMANDS = {
     "schema": "pseudolink.cli.design:schema",
     "agreement": "pseudolink.cli.agreement:agreement",
     "keys": "pseudolink.cli.keys:keys",
-    "profile": "pseudolink.cli.custodian:profile",
+    "profile": "pseudolink.cli.profiling:profile",
     "encode": "pseudolink.cli.custodian:encode",
     "link": "pseudolink.cli.operator:link",
     "release": "pseudolink.cli.releaser:release",

@@ -19,7 +19,7 @@ import numpy as np
 from pseudolink.formats.candidates import Candidates, Presence
 from pseudolink.score.arrays import Floats, summed
 from pseudolink.score.evidence import Model
-from pseudolink.score.exclusive import Alone, exclusive
+from pseudolink.score.exclusive import Alone, Rivals
 from pseudolink.score.observe import Counted, count, gather, unseen
 from pseudolink.score.states import Shares, States, chances, priors
 
@@ -235,12 +235,14 @@ def estimate(
             found.append(rows[0] * rows[1] * by_chance + scale * matches * by_company)
         return found
 
+    rivals = Rivals(pairs.left, pairs.right)
+
     def competing(matches: Class, mine: list[Floats], rest: list[Floats]) -> list[Floats]:
         """Pairs that compete for a record judged together."""
         odds = np.zeros(len(pairs))
         for view, counts, own, other in zip(views, counted, mine, rest, strict=False):
             odds[view.pairs] = (own / np.maximum(other, _TINY))[counts.at]
-        probability = exclusive(odds, pairs.left, pairs.right, alone(states, matches, a, b), sweeps=_SWEEPS)
+        probability = rivals.probability(odds, alone(states, matches, a, b), sweeps=_SWEEPS)
         return [
             summed(counts.at, probability[view.pairs], len(counts.counts))
             for view, counts in zip(views, counted, strict=False)
