@@ -18,7 +18,9 @@ The public names below are loaded when they are first used.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -38,9 +40,28 @@ _PUBLIC = {
 __all__ = ["LinkageSchema", "PseudolinkError", "encode", "link", "load_schema", "rehearse"]
 
 
+class _Encode(ModuleType):
+    """``pseudolink.encode`` is a stage and a public function: the package can be called."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return import_module("pseudolink.api").encode(*args, **kwargs)
+
+
+class _Pseudolink(ModuleType):
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Importing pseudolink.encode binds the stage to the name of the function.
+        if name == "encode" and isinstance(value, ModuleType):
+            value.__class__ = _Encode
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Pseudolink
+
+
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
-        return getattr(import_module(_PUBLIC[name]), name)
+        found = getattr(import_module(_PUBLIC[name]), name)
+        return sys.modules["pseudolink.encode"] if name == "encode" else found
     raise AttributeError(f"module 'pseudolink' has no attribute {name!r}")
 
 

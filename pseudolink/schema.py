@@ -142,6 +142,8 @@ def _canonical(
                 "optional": f.optional,
                 "bits": f.bits,
                 "budget": f.budget,
+                # Absent where there is none, so that schemas without it keep their digest.
+                **({"also": list(f.also)} if f.also else {}),
             }
             for f in fields.values()
         },

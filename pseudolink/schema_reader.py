@@ -25,7 +25,11 @@ _PASS_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
 
 @dataclass(frozen=True)
 class SchemaField:
-    """One field: how its columns are found and cleaned, and the shape of its filter segment."""
+    """
+    One field: how its columns are found and cleaned, and the shape of its filter segment.
+
+    also: columns with further values of the field (a known-as name, an earlier postcode).
+    """
 
     name: str
     kind: str
@@ -35,6 +39,7 @@ class SchemaField:
     optional: bool
     bits: int
     budget: int
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,7 @@ class _FieldModel(BaseModel):
     parts: Annotated[list[_Column], Field(min_length=3, max_length=3)] | None = None
     formats: list[str] = []
     optional: bool = False
+    also: list[str] = []
 
 
 class _PassModel(BaseModel):
@@ -168,6 +174,10 @@ class Reader:
                 self.problem(f"{place}.parts", "only a date comes in parts (year, month, day)")
             if model.parts is not None and len(set(model.parts)) < len(model.parts):
                 self.problem(f"{place}.parts", "year, month and day are three columns")
+            if model.also and (model.kind == "sex" or model.parts is not None):
+                self.problem(f"{place}.also", "a sex or a date in parts has no further values")
+            if any(not column.strip() for column in model.also):
+                self.problem(f"{place}.also", "a column's name is not blank")
             if model.formats and model.kind != "date":
                 self.problem(f"{place}.formats", "only a date has formats")
             bits, budget = filters.get(name, _DEFAULT_FILTER.get(model.kind, (0, 0)))
@@ -181,6 +191,7 @@ class Reader:
                 model.optional,
                 bits,
                 budget,
+                tuple(model.also),
             )
         if not found:
             self.problem("fields", "a schema needs at least one field")

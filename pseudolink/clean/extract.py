@@ -22,6 +22,7 @@ from pseudolink.clean import date, forename, nhs, nino, postcode, sex, surname, 
 from pseudolink.clean.formats import compile_format
 from pseudolink.clean.reader import column_key
 from pseudolink.clean.verdict import BLANK, Verdict
+from pseudolink.clean.versions import hyphen_parts, with_versions
 from pseudolink.errors import (
     EmptyInputError,
     FieldRuleError,
@@ -95,7 +96,10 @@ def clean_table(
         UnusableFieldError: needed fields with filled cells and not one value; all listed.
         FieldRuleError: strict, and cells break rules; rows are counted from 1.
 
-    Source: specs/cleaning-v1.md, section 13.
+    Returns:
+        One row a record, then further versions of records with several values (section 15).
+
+    Source: specs/cleaning-v1.md, sections 13 and 15.
     """
     if table.num_rows == 0:
         raise EmptyInputError(f"{source or 'the table'} has no rows")
@@ -119,7 +123,26 @@ def clean_table(
     if strict:
         _refuse_broken(broken, source)
     _refuse_unusable(wanted, fields, counts, source)
-    return Cleaned(table.num_rows, np.arange(table.num_rows, dtype=np.int64), fields, counts)
+    base = Cleaned(table.num_rows, np.arange(table.num_rows, dtype=np.int64), fields, counts)
+    return with_versions(base, _further(table, schema, fields, day))
+
+
+def _further(
+    table: pa.Table, schema: LinkageSchema, fields: dict[str, Column], day: datetime.date
+) -> dict[str, list[Column]]:
+    """Field -> further values: of the columns in ``also``, then the parts of hyphenated surnames."""
+    there = {column_key(name): index for index, name in enumerate(table.column_names)}
+    found = {}
+    for name, field in schema.fields.items():
+        further = [
+            _column(_judge(field, [table.column(there[key])], day, table.num_rows))
+            for key in map(column_key, field.also)
+            if key in there
+        ]
+        if field.kind == "surname":
+            further += [part for column in (fields[name], *further) for part in hyphen_parts(column)]
+        found[name] = further
+    return found
 
 
 # ---------------------------------------------------------------- columns to fields

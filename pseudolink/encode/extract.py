@@ -41,7 +41,7 @@ class Encoded:
     """
     An encoded extract, before it is sealed.
 
-    encodings: n rows in random order.
+    encodings: n rows in random order; versions of a record share its ID.
     source: (n,) int64, the row of the extract behind each; it never leaves the custodian.
     company: the floor's measure. chance: agreement of random pairs.
     """
@@ -71,13 +71,14 @@ def encode(
     Raises:
         FloorError: more company than the schema's floor allows.
     """
-    order, ids = shuffled(cleaned.rows), fresh_ids(cleaned.rows)
+    order = shuffled(cleaned.rows)
+    ids = fresh_ids(cleaned.source)[order]
     parts = [Encodings(i, p) for i, p in _chunks(cleaned, schema, ring, order, ids, run, chunk_rows)]
     encodings = Encodings.join(parts)
     company = floor.measure(encodings)
     if enforce_floor:
         _enforce(company, schema, cleaned, order, lambda name: encodings.passes[name])
-    return Encoded(encodings, cleaned.source[order], company, chance.measure(cleaned, schema))
+    return Encoded(encodings, cleaned.source[order], company, chance.measure(cleaned.one_a_record(), schema))
 
 
 @dataclass(frozen=True)
@@ -109,14 +110,15 @@ def encode_to(
     Raises:
         FloorError: more company than the schema's floor allows; the file is then of no use.
     """
-    order, ids = shuffled(cleaned.rows), fresh_ids(cleaned.rows)
+    order = shuffled(cleaned.rows)
+    ids = fresh_ids(cleaned.source)[order]
     with Writer(path) as writer:
         for some, passes in _chunks(cleaned, schema, ring, order, ids, run, chunk_rows):
             writer.write(Encodings(some, passes))
     names = [one.name for one in schema.passes]
     company = floor.measure_passes(ids, read_tokens(path, names))
     _enforce(company, schema, cleaned, order, lambda name: next(read_tokens(path, [name]))[1])
-    return Written(ids, cleaned.source[order], company, chance.measure(cleaned, schema))
+    return Written(ids, cleaned.source[order], company, chance.measure(cleaned.one_a_record(), schema))
 
 
 def _chunks(
@@ -135,9 +137,16 @@ def _chunks(
         yield ids[at : at + chunk_rows], passes
 
 
-def fresh_ids(rows: int) -> npt.NDArray[np.uint8]:
-    """(n, 16) uint8: random record IDs from the operating system, for one delivery alone."""
-    return np.frombuffer(secrets.token_bytes(RECORD_BYTES * rows), dtype=np.uint8).reshape(rows, RECORD_BYTES)
+def fresh_ids(source: Index) -> npt.NDArray[np.uint8]:
+    """
+    (n, 16) uint8: random record IDs from the operating system, for one delivery alone.
+
+    Args:
+        source: (n,) the row of the extract behind each row: versions of a record share its ID.
+    """
+    records, which = np.unique(source, return_inverse=True)
+    drawn = np.frombuffer(secrets.token_bytes(RECORD_BYTES * len(records)), dtype=np.uint8)
+    return drawn.reshape(len(records), RECORD_BYTES)[which]
 
 
 def _enforce(
@@ -192,8 +201,12 @@ def _additions(one: Pass, schema: LinkageSchema) -> list[str]:
 
 
 def _company_with(parts: Components, columns: PassColumns, component: str) -> int:
+    """Records that would still have company if the pass named this component too."""
     codes = parts[component].codes
     rows = np.flatnonzero(columns.present & (codes >= 0))
-    key = np.column_stack([columns.tokens[rows], codes[rows].astype(np.uint64)])
-    _, inverse, counts = np.unique(key, axis=0, return_inverse=True, return_counts=True)
-    return int((counts[inverse] > 1).sum())
+    key = np.column_stack(
+        [columns.tokens[rows], codes[rows].astype(np.uint64), parts.cleaned.source[rows].astype(np.uint64)]
+    )
+    distinct = np.unique(key, axis=0)  # versions of one record are no company
+    _, inverse, counts = np.unique(distinct[:, :3], axis=0, return_inverse=True, return_counts=True)
+    return len(np.unique(distinct[counts[inverse] > 1, 3]))

@@ -19,27 +19,37 @@ Rows = npt.NDArray[np.int64]
 @dataclass(frozen=True)
 class Candidates:
     """
-    k candidate pairs, ordered by left row, then by right row.
+    k candidate pairs of records, ordered by left record, then by right record.
 
-    left, right: (k,) int64 row numbers.
+    left, right: (k,) int64, each record as the number of its first row.
     shared: (k,) uint64; bit p is set when the pair shares the token of pass number p.
     levels: (k,) int64; four bits a compared field in the order of the schema: 0 nothing shows it,
         1 equal, 2 Dice at least 0.85, 3 at least 0.70, 4 lower.
+    versions: (k,) and (k,) int64, the rows whose evidence this is, where records stand in several
+        rows: the two versions that agree best.
     """
 
     left: Rows
     right: Rows
     shared: npt.NDArray[np.uint64]
     levels: Rows
+    versions: tuple[Rows, Rows] | None = None
 
     def __len__(self) -> int:
         return len(self.left)
+
+    @property
+    def rows(self) -> tuple[Rows, Rows]:
+        """(k,) and (k,) int64: the left and the right rows whose evidence this is."""
+        return self.versions or (self.left, self.right)
 
 
 @dataclass(frozen=True)
 class Presence:
     """
-    What the rows of one party could show.
+    What the n rows of one party could show.
+
+    people: number of records, where some stand in several rows; else None.
 
     tokens: (n,) uint64; bit p is set when the row has a token in pass number p.
     fields: (n,) int64; bit f is set when some filter of the row holds compared field number f.
@@ -47,6 +57,12 @@ class Presence:
 
     tokens: npt.NDArray[np.uint64]
     fields: Rows
+    people: int | None = None
+
+    @property
+    def records(self) -> int:
+        """Number of records."""
+        return len(self.tokens) if self.people is None else self.people
 
 
 @dataclass(frozen=True)

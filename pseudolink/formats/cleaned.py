@@ -47,7 +47,8 @@ class Cleaned:
     The cleaned rows of one extract.
 
     rows: number of rows, n.
-    source: (n,) int64, the row of the extract (from 0) that each cleaned row comes from.
+    source: (n,) int64, the row of the extract (from 0) that each cleaned row comes from. A record
+        with several values for a field stands in several rows, its versions.
     fields: field name -> column, in the order of the schema.
     counts: field name -> how its cells fared.
     """
@@ -61,3 +62,8 @@ class Cleaned:
         """The given rows, in the given order; the counts are those of the whole extract."""
         fields = {name: Column(column.values, column.codes[rows]) for name, column in self.fields.items()}
         return Cleaned(len(rows), self.source[rows], fields, self.counts)
+
+    def one_a_record(self) -> Cleaned:
+        """The first version of every record, in the order of the extract."""
+        _, first = np.unique(self.source, return_index=True)
+        return self if len(first) == self.rows else self.take(first.astype(np.int64))

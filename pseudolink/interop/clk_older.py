@@ -30,6 +30,8 @@ def to_version_3(raw: Table, version: int, reader: Reader) -> Table:
         shared = reader.table(config, "hash", "clkConfig")
         features = [_from_1(one, f"features[{i}]", k, shared, reader) for i, one in enumerate(features)]
         config = {key: config[key] for key in ("l", "kdf", "xor_folds", "xorFolds") if key in config}
+    else:
+        _refuse_newer(features, reader)
     converted = [_from_2(one, f"features[{i}]", reader) for i, one in enumerate(features)]
     return {**raw, "version": 3, "clkConfig": config, "features": converted}
 
@@ -65,6 +67,19 @@ def _from_1(feature: Any, place: str, k: int, shared: Table, reader: Reader) -> 
 _RENAMED = {"k": "bitsPerToken", "numBits": "bitsPerFeature"}
 
 
+def _refuse_newer(features: Sequence[Any], reader: Reader) -> None:
+    """Keys of version 3 in a schema of version 2, where clkhash refuses them."""
+    for index, feature in enumerate(features):
+        hashing = _hashing(feature) or {}
+        place = f"features[{index}].hashing"
+        if "comparison" in hashing:
+            reader.problem(f"{place}.comparison", "is of version 3; version 2 has ngram and positional")
+        strategy = hashing.get("strategy")
+        for new in _RENAMED.values():
+            if isinstance(strategy, Mapping) and new in strategy:
+                reader.problem(f"{place}.strategy.{new}", "is of version 3; version 2 has k and numBits")
+
+
 def _from_2(feature: Any, place: str, reader: Reader) -> Any:
     hashing = _hashing(feature)
     if hashing is None:
@@ -78,8 +93,5 @@ def _from_2(feature: Any, place: str, reader: Reader) -> Any:
     new = {key: value for key, value in hashing.items() if key not in ("ngram", "positional", "comparison")}
     strategy = hashing.get("strategy")
     if isinstance(strategy, Mapping):
-        for old in _RENAMED.values():
-            if old in strategy:
-                reader.problem(f"{place}.strategy", f"{old} is of version 3; version 2 has k and numBits")
         new["strategy"] = {_RENAMED.get(key, key): value for key, value in strategy.items()}
     return {**feature, "hashing": {**new, "comparison": comparison}}

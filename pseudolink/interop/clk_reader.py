@@ -58,7 +58,8 @@ class Reader:
         if isinstance(value, Mapping) and value:
             return value
         if table or not place:
-            self.problem(_at(place, key), "must be an object" if key in table else "is missing")
+            wrong = "is missing" if key not in table else "is empty" if value == {} else "must be an object"
+            self.problem(_at(place, key), wrong)
         return {}
 
     def only(self, table: Table, keys: Sequence[str], place: str) -> None:
@@ -84,8 +85,6 @@ class Reader:
         if self._lacks(table, key, place):
             return least
         value = table[key]
-        if not table and default is None:
-            return least
         if integral and isinstance(value, float) and value.is_integer():
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from pseudolink.errors import InputError, SchemaError
+from pseudolink.errors import InputError
 from pseudolink.interop.clk_older import to_version_3
 from pseudolink.interop.clk_reader import Reader
 
 #: What this encoder takes; clkhash has no bounds and runs out of memory instead.
 MOST_BITS: Final = 1 << 24
-MOST_INSERTIONS: Final = 1 << 16
+MOST_INSERTIONS: Final = 1 << 14
 MOST_TOKENS: Final = 1 << 16
 MOST_FOLDS: Final = 16
 
@@ -357,6 +357,3 @@ def _fits(feature: Feature, bits: int, key_bytes: int, reader: Reader) -> None:
     elif feature.non_singular and bits == 1:
         # Every residue is 0: clkhash would look for another for ever.
         reader.problem(place, "prevent_singularity needs a filter of more than one bit")
-
-
-__all__ = ["ClkSchema", "Comparison", "Feature", "Format", "Missing", "SchemaError", "load_schema"]

@@ -92,16 +92,52 @@ def _levels(
     return levels
 
 
+def first_rows(encodings: Encodings) -> Rows | None:
+    """(n,) int64, for every row the first row of its record; None when every row is a record."""
+    whole = np.ascontiguousarray(encodings.records).view(np.dtype((np.void, encodings.records.shape[1])))
+    _, first, inverse = np.unique(whole.ravel(), return_index=True, return_inverse=True)
+    return None if len(first) == encodings.rows else first[inverse].astype(np.int64)
+
+
+def _records(pairs: Candidates, left: Rows | None, right: Rows | None, *, within: bool) -> Candidates:
+    """
+    From pairs of rows to pairs of records: of all versions, the two that agree best.
+
+    Best is most shared passes, then the later of them in the schema, then the better levels; so
+    it does not depend on the order of the rows.
+    """
+    if left is None and right is None:
+        return pairs
+    a = pairs.left if left is None else left[pairs.left]
+    b = pairs.right if right is None else right[pairs.right]
+    if within:
+        a, b = np.minimum(a, b), np.maximum(a, b)
+    count = np.bitwise_count(pairs.shared)
+    order = np.lexsort((pairs.levels, ~pairs.shared, -count.astype(np.int64), b, a))
+    a, b = a[order], b[order]
+    fresh = np.ones(len(a), dtype=bool)
+    fresh[1:] = (a[1:] != a[:-1]) | (b[1:] != b[:-1])
+    if within:
+        fresh &= a != b  # versions of one record are no pair
+    kept = order[fresh]
+    return Candidates(
+        a[fresh], b[fresh], pairs.shared[kept], pairs.levels[kept], (pairs.left[kept], pairs.right[kept])
+    )
+
+
 def candidates(left: Encodings, right: Encodings, schema: LinkageSchema) -> Candidates:
-    """Every pair of rows of two parties that shares a token, with what it shows."""
+    """Every pair of records of two parties that shares a token, with what it shows."""
     i, j, shared = join_passes(left.passes, right.passes, right.rows)
-    return Candidates(i, j, shared, _levels(left, right, schema, i, j, shared))
+    pairs = Candidates(i, j, shared, _levels(left, right, schema, i, j, shared))
+    return _records(pairs, first_rows(left), first_rows(right), within=False)
 
 
 def company(one: Encodings, schema: LinkageSchema) -> Candidates:
-    """Every pair of different rows of one party that shares a token, with what it shows."""
+    """Every pair of different records of one party that shares a token, with what it shows."""
     i, j, shared = join_passes(one.passes, one.passes, one.rows, within=True)
-    return Candidates(i, j, shared, _levels(one, one, schema, i, j, shared))
+    pairs = Candidates(i, j, shared, _levels(one, one, schema, i, j, shared))
+    first = first_rows(one)
+    return _records(pairs, first, first, within=True)
 
 
 def shows(encodings: Encodings, schema: LinkageSchema) -> Presence:

@@ -47,7 +47,8 @@ def field_levels(
         it. Different: both have a token of this field alone, and the tokens differ. Not shown:
         anything else, missing values among them.
     """
-    both = left.tokens[pairs.left] & right.tokens[pairs.right]
+    rows = pairs.rows
+    both = left.tokens[rows[0]] & right.tokens[rows[1]]
     found = {}
     for field in schema.evidence:
         whole, part, alone = _passes(schema, field)

@@ -104,4 +104,5 @@ def token_presence(encodings: Encodings) -> Flags:
 
 def presence(encodings: Encodings, fields: Rows) -> Presence:
     """Tokens and compared fields that each row of a party holds."""
-    return Presence(token_presence(encodings), fields)
+    records = len(np.unique(np.ascontiguousarray(encodings.records).view("V16")))
+    return Presence(token_presence(encodings), fields, None if records == encodings.rows else records)

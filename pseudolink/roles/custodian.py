@@ -19,7 +19,7 @@ from pseudolink import files
 from pseudolink.agreement import Agreement, Party, load_signed, require_own_key, today_utc
 from pseudolink.clean.extract import clean_table
 from pseudolink.clean.profile import profile as profile_of
-from pseudolink.clean.reader import read_extract
+from pseudolink.clean.reader import column_key, read_extract
 from pseudolink.errors import InputError, NotPermittedError, WrongKeyError
 from pseudolink.formats import payload as payloads
 from pseudolink.formats.manifest import Manifest
@@ -29,6 +29,7 @@ from pseudolink.ledger import chain
 from pseudolink.roles.encoding import (
     Options,
     columns_by_name,
+    columns_of,
     coverage,
     encode_table_to,
     payload_table,
@@ -180,6 +181,7 @@ def encode(
             "coverage": coverage(cleaned),
         }
         rows = len(written.records)
+        people = len(np.unique(written.source))
         sent = write(ENCODINGS, plain, rows, statistics)
         payload = payload_table(written.records, written.source, table, carried)
         payloads.save(payload, plain)
@@ -190,7 +192,7 @@ def encode(
             step="encode",
             agreement=agreed.digest,
             details={
-                "rows": rows,
+                "rows": people,
                 "objections": objecting,
                 "schema": design.digest,
                 ENCODINGS: sent,
@@ -199,7 +201,7 @@ def encode(
         )
     counts = {name: {"valid": c.valid, "filled": c.filled} for name, c in cleaned.counts.items()}
     return Delivered(
-        rows,
+        people,
         objecting,
         output / f"{party.id}.{ENCODINGS}{SUFFIX}",
         output / f"{party.id}.{PAYLOAD}{SUFFIX}",
@@ -229,20 +231,10 @@ def _carried(table: pa.Table, party: Party, columns: Columns, source: str) -> di
 
 def _permitted_fields(table: pa.Table, design: LinkageSchema, party: Party) -> pa.Table:
     """Without the columns of fields that this party may not encode."""
-    barred = {
-        column.strip().casefold()
-        for name, one in design.fields.items()
-        if name not in party.fields
-        for column in (*one.columns, *(one.parts or ()))
-    }
-    kept = {
-        column.strip().casefold()
-        for name, one in design.fields.items()
-        if name in party.fields
-        for column in (*one.columns, *(one.parts or ()))
-    }
-    attributes = {name.strip().casefold() for name in party.attributes}
-    drop = [name for name in table.column_names if name.strip().casefold() in barred - kept - attributes]
+    barred = columns_of(one for name, one in design.fields.items() if name not in party.fields)
+    kept = columns_of(one for name, one in design.fields.items() if name in party.fields)
+    kept |= {column_key(name) for name in party.attributes}
+    drop = [name for name in table.column_names if column_key(name) in barred - kept]
     return table.drop_columns(drop) if drop else table
 
 

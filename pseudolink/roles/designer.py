@@ -117,7 +117,7 @@ def plan(
     parts = []
     for source in extracts:
         name = Path(source).name if isinstance(source, (str, Path)) else "the table"
-        parts.append(clean_table(read_extract(source), design, source=name))
+        parts.append(clean_table(read_extract(source), design, source=name).one_a_record())
     union = _joined(parts, list(design.fields))
     everybody = max(population or 0, max(part.rows for part in parts))
     held = [name for name, column in union.fields.items() if len(column.values)]

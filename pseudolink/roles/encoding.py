@@ -29,7 +29,7 @@ from pseudolink.errors import EmptyInputError, MissingColumnsError, Problem, Usa
 from pseudolink.formats import payload as payloads
 from pseudolink.formats.cleaned import Cleaned
 from pseudolink.formats.encodings import fixed_column
-from pseudolink.schema import LinkageSchema
+from pseudolink.schema import LinkageSchema, SchemaField
 
 #: ``derive(label, *context) -> 32 bytes``; the linkage key's ``derive``.
 Derive = Callable[..., bytes]
@@ -121,9 +121,16 @@ def _prepared(
     return cleaned, KeyRing.derived(derive, schema, project), partial(threads.run, threads=workers)
 
 
+def columns_of(fields: Iterable[SchemaField]) -> set[str]:
+    """Every column that fields may be read from, as column names are compared."""
+    names = (name for one in fields for name in (*one.columns, *(one.parts or ()), *one.also))
+    return {column_key(name) for name in names}
+
+
 def coverage(cleaned: Cleaned) -> dict[str, int]:
-    """Field -> rows that have a value."""
-    return {name: int((column.codes >= 0).sum()) for name, column in cleaned.fields.items()}
+    """Field -> records that have a value."""
+    records = cleaned.one_a_record()
+    return {name: int((column.codes >= 0).sum()) for name, column in records.fields.items()}
 
 
 def columns_by_name(table: pa.Table, wanted: Iterable[str], *, source: str) -> dict[str, str]:
@@ -149,10 +156,12 @@ def payload_table(
     The payload of an encoded extract, shuffled again: its order is not that of the encodings.
 
     Args:
-        records, source: (n, 16) uint8 and (n,) int64, the record ID of each row of the extract.
+        records, source: (n, 16) uint8 and (n,) int64, the record ID of each row of the extract; the
+            versions of a record repeat both, and it gets one row all the same.
         table: the extract. columns: name in the payload -> column of the extract.
     """
-    order = encoding.shuffled(len(records))
+    _, first = np.unique(source, return_index=True)
+    order = first[encoding.shuffled(len(first))]
     data: dict[str, Any] = {payloads.RECORD: fixed_column(records[order])}
     rows = pa.array(source[order])
     for name, column in columns.items():

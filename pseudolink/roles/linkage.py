@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pseudolink.errors import ArtefactError, Problem
 from pseudolink.formats.candidates import Candidates, Links, Presence, Scored
 from pseudolink.formats.encodings import Encodings
 from pseudolink.formats.statistics import Statistics
@@ -51,10 +50,10 @@ class Delivery:
     coverage: dict[str, int]
     schema: LinkageSchema
 
-    def __post_init__(self) -> None:
-        records = np.ascontiguousarray(self.encodings.records).view("V16").ravel()
-        if len(np.unique(records)) != len(records):
-            raise ArtefactError([Problem("record", "a record stands twice")], source=self.party)
+    @property
+    def records(self) -> int:
+        """Number of records; rows may be more, where records have versions."""
+        return self.shows.records
 
     @cached_property
     def alike(self) -> Candidates:
@@ -151,7 +150,7 @@ def party_summary(delivery: Delivery, linkages: Sequence[PairLinkage]) -> PartyS
     return PartySummary(
         party=delivery.party,
         name=delivery.name,
-        rows=delivery.encodings.rows,
+        rows=delivery.records,
         company=int(delivery.company["company"]),
         largest_component=int(delivery.company["largest_component"]),
         unlinkable=min(lost) if lost else 0,

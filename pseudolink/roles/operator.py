@@ -199,9 +199,9 @@ def _require_floor(delivery: Delivery) -> None:
     alike = delivery.alike
     company = len(np.unique(np.concatenate([alike.left, alike.right])))
     floor = delivery.schema.floor
-    if company > floor.company * delivery.encodings.rows:
+    if company > floor.company * delivery.records:
         raise FloorError(
-            [Problem("company", f"{company:,} of {delivery.encodings.rows:,} records have company")],
+            [Problem("company", f"{company:,} of {delivery.records:,} records have company")],
             source=f"the encodings of {delivery.party}",
             advice="Ask the party to encode again; these encodings show too much.",
         )

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from pseudolink.formats import linkmap
 from pseudolink.formats.encodings import fixed_column
+from pseudolink.match.compare import first_rows
 from pseudolink.roles.linkage import PairLinkage
 
 _ID_BYTES = 16
@@ -23,11 +24,14 @@ def link_map(linkages: Sequence[PairLinkage]) -> pa.Table:
     Person IDs are random and new for every linkage; the rows are in random order.
     """
     cohort = linkages[0].left
+    # By row, so that a record's first row is its number; further versions are nobody of their own.
     people = np.frombuffer(secrets.token_bytes(_ID_BYTES * cohort.encodings.rows), dtype=np.uint8)
     people = people.reshape(-1, _ID_BYTES)
-    parties = [cohort.party] * cohort.encodings.rows
-    records, persons = [cohort.encodings.records], [people]
-    bands = [np.zeros(cohort.encodings.rows, dtype=np.int16)]
+    first = first_rows(cohort.encodings)
+    own = np.arange(cohort.encodings.rows) if first is None else np.unique(first)
+    parties = [cohort.party] * len(own)
+    records, persons = [cohort.encodings.records[own]], [people[own]]
+    bands = [np.zeros(len(own), dtype=np.int16)]
     for one in linkages:
         pairs, weight = one.scored.candidates, one.scored.weight[one.accepted]
         parties += [one.right.party] * len(one.accepted)

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pseudolink import files
-from pseudolink.clean.reader import read_extract
+from pseudolink.clean.reader import column_key, read_extract
 from pseudolink.encode.extract import Encoded
 from pseudolink.errors import UsageError
 from pseudolink.formats import encodings as encoding_files
@@ -31,7 +31,14 @@ from pseudolink.formats import payload as payloads
 from pseudolink.formats.encodings import fixed_column
 from pseudolink.keys.linkage import LinkageKey
 from pseudolink.match.explain import LEVELS, field_levels
-from pseudolink.roles.encoding import Options, columns_by_name, coverage, encode_table, payload_table
+from pseudolink.roles.encoding import (
+    Options,
+    columns_by_name,
+    columns_of,
+    coverage,
+    encode_table,
+    payload_table,
+)
 from pseudolink.roles.linkage import Delivery, PairLinkage, Report, link_pair, quiet
 from pseudolink.roles.people import link_map
 from pseudolink.schema import LinkageSchema
@@ -76,11 +83,16 @@ def versions() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Side:
-    """One file of a rehearsal: what the pipeline made of it, and its truth in the same order."""
+    """
+    One file of a rehearsal: what the pipeline made of it, and its truth.
+
+    by_row: (n,) the truth of every row of the encodings. truth: the truth of every record.
+    """
 
     delivery: Delivery
     encoded: Encoded
     payload: pa.Table
+    by_row: npt.NDArray[np.object_]
     truth: npt.NDArray[np.object_]
 
 
@@ -95,15 +107,14 @@ def _side(
         table = table.drop_columns([column])
     with clock.stage("encode"):
         encoded, cleaned = encode_table(table, schema, key.derive, "rehearsal", options=options, source=name)
-        used = {c.casefold() for f in schema.fields.values() for c in (*f.columns, *(f.parts or ()))}
-        rest = {c: c for c in table.column_names if c.strip().casefold() not in used}
-        rest = {c: c for c in rest if c not in (payloads.RECORD,)}
+        used = columns_of(schema.fields.values()) | {payloads.RECORD}
+        rest = {name: name for name in table.column_names if column_key(name) not in used}
         payload = payload_table(encoded.encodings.records, encoded.source, table, rest)
         found = coverage(cleaned)
     delivery = Delivery(
         name, name, encoded.encodings, encoded.chance, encoded.company.to_json(), found, schema
     )
-    return Side(delivery, encoded, payload, known[encoded.source])
+    return Side(delivery, encoded, payload, known[encoded.source], known[np.unique(encoded.source)])
 
 
 def _true_pairs(left: npt.NDArray[np.object_], right: npt.NDArray[np.object_]) -> int:
@@ -116,7 +127,7 @@ def _true_pairs(left: npt.NDArray[np.object_], right: npt.NDArray[np.object_]) -
 
 def _measures(one: PairLinkage, left: Side, right: Side) -> dict[str, Any]:
     pairs = one.scored.candidates
-    a, b = left.truth[pairs.left], right.truth[pairs.right]
+    a, b = left.by_row[pairs.left], right.by_row[pairs.right]
     same = np.asarray([x is not None and x == y for x, y in zip(a, b, strict=True)], dtype=bool)
     true_pairs = _true_pairs(left.truth, right.truth)
     links = len(one.accepted)

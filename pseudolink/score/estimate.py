@@ -142,10 +142,10 @@ def _company(states: States, chance: Floats, parties: list[tuple[Candidates, Pre
     counted: list[Counted] = []
     background: list[Floats] = []
     hidden = np.zeros(len(states))
-    rows = sum(len(p.tokens) for _, p in parties)
+    rows = sum(p.records for _, p in parties)
     there = sum(len(pairs) for pairs, _ in parties)
     for pairs, presence in parties:
-        n = len(presence.tokens)
+        n = presence.records
         views = count(states, pairs, gather(pairs, presence, presence))
         for view in views:
             shown = summed(view.seen.of_state, chance, len(view.counts))
@@ -175,7 +175,7 @@ def _company(states: States, chance: Floats, parties: list[tuple[Candidates, Pre
 
 def alone(states: States, matches: Class, left: Presence, right: Presence) -> Alone:
     """For every record, the probability that it has no match that some pass finds."""
-    return Alone(*(lonely(states, matches, one, len(one.tokens)) for one in (left, right)))
+    return Alone(*(lonely(states, matches, one, one.records) for one in (left, right)))
 
 
 def lonely(states: States, matches: Class, presence: Presence, rows: int) -> Floats:
@@ -212,7 +212,7 @@ def estimate(
     states = States(model)
     chance = states.probabilities(chances(model))
     a, b = left[1], right[1]
-    rows = len(a.tokens), len(b.tokens)
+    rows = a.records, b.records
     company = _company(states, chance, [left, right])
     # A record with c others alike in its own extract meets c times the overlap of them in the other.
     scale = 2 * company.total / sum(rows) if company else 0.0

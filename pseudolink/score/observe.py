@@ -45,8 +45,9 @@ def gather(candidates: Candidates, left: Presence, right: Presence) -> list[View
     """Candidate pairs by view, the view with the most pairs first."""
     if not len(candidates):
         return []
-    tokens = left.tokens[candidates.left] & right.tokens[candidates.right]
-    fields = left.fields[candidates.left] & right.fields[candidates.right]
+    rows = candidates.rows
+    tokens = left.tokens[rows[0]] & right.tokens[rows[1]]
+    fields = left.fields[rows[0]] & right.fields[rows[1]]
     key = np.column_stack([tokens, fields.astype(np.uint64)])
     distinct, inverse, counts = np.unique(key, axis=0, return_inverse=True, return_counts=True)
     order = np.argsort(inverse, kind="stable")
