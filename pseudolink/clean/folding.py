@@ -92,6 +92,8 @@ def collapse(text: str) -> str:
 
 def plain(text: str) -> str:
     """Folded and collapsed: what every rule looks at."""
+    if text.isascii() and text.isalnum() and text.isupper():
+        return text  # most numbers and names come so; nothing below would change them
     text = collapse(text)
     # Removing an invisible character or folding can bring new blanks together.
     return text if text.isascii() and text.isupper() and "`" not in text else collapse(fold(text))
@@ -99,7 +101,8 @@ def plain(text: str) -> str:
 
 def compact(text: str) -> str:
     """Folded, without blanks and the separators that people put into numbers."""
-    return re.sub(r"[\s\-./]", "", plain(text))
+    text = plain(text)
+    return text if text.isalnum() else re.sub(r"[\s\-./]", "", text)
 
 
 def is_marker(folded: str) -> bool:
