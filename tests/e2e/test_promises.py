@@ -13,6 +13,7 @@ from project_on_disk import CUSTODIANS, OPERATOR, RELEASER, Project, leftovers, 
 
 from pseudolink.agreement import load_signed
 from pseudolink.encode.extract import CHUNK_ROWS
+from pseudolink.errors import NotPermittedError
 from pseudolink.formats import encodings as encoding_files
 from pseudolink.roles.custodian import encode
 from pseudolink.roles.encoding import Options
@@ -83,7 +84,7 @@ def test_every_ledger_verifies_and_shows_what_was_done(project: Project):
 @pytest.mark.parametrize("party", CUSTODIANS)
 def test_a_custodian_can_open_no_link_map(project: Project, tmp_path, party):
     """Refused before a byte is decrypted, whatever the custodian claims to be."""
-    with pytest.raises(Exception) as caught:
+    with pytest.raises(NotPermittedError) as caught:
         open_package(
             project.link_map,
             tmp_path / "map.parquet",

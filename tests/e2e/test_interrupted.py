@@ -1,0 +1,105 @@
+"""A killed run leaves nothing at the final name, and the next run succeeds."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from project_on_disk import Project, leftovers, run
+
+from pseudolink.files import PREFIX
+
+STEPS = ("encode", "link", "release")
+
+
+def started(arguments: list[str], limit: int | None = None) -> subprocess.Popen[bytes]:
+    def bounded() -> None:
+        if limit is not None:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    return subprocess.Popen(
+        [sys.executable, "-m", "pseudolink.cli.main", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=bounded,
+    )
+
+
+def wait_for(condition, process: subprocess.Popen[bytes]) -> bool:
+    while process.poll() is None:
+        if condition():
+            return True
+        time.sleep(0.001)
+    return False
+
+
+def temporaries(folder: Path) -> list[Path]:
+    return list(folder.glob(f"{PREFIX}*"))
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("files", [0, 1])
+def test_a_killed_run_leaves_nothing_at_the_final_name(project: Project, tmp_path, step, how, files):
+    """Killed when its temporary folder appears, and when the first file is in it."""
+    out = tmp_path / "out"
+    arguments = getattr(project, step)(out)
+    process = started(arguments)
+
+    def reached() -> bool:
+        return any(len(list(place.iterdir())) >= files for place in temporaries(tmp_path) if place.is_dir())
+
+    hit = wait_for(reached, process)
+    process.send_signal(how)
+    process.communicate(timeout=60)
+    assert hit, "the run was over before it could be killed"
+    if out.exists():
+        # The signal came between the rename and the end: then all of it must be there.
+        assert process.returncode == 0 or len(list(out.iterdir())) >= 2
+        return
+    if how == signal.SIGINT:
+        assert not temporaries(tmp_path)
+    again = run(*arguments)
+    assert again.exit_code == 0, again.stderr
+    assert leftovers(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_full_disk_leaves_nothing(project: Project, tmp_path, step):
+    """No file may grow beyond a few kilobytes: writing fails half-way, as on a full disk."""
+    process = started(getattr(project, step)(tmp_path / "out"), limit=6000)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 1, said
+    assert b"PL-" in said
+    assert leftovers(tmp_path) == []
+    again = run(*getattr(project, step)(tmp_path / "out"))
+    assert again.exit_code == 0, again.stderr
+
+
+def test_no_secret_is_on_the_command_line_or_in_the_environment(project: Project, tmp_path):
+    """What other users of the machine can list while a run goes on."""
+    process = started(project.encode(tmp_path / "out", "council"))
+    shown = b""
+    place = Path(f"/proc/{process.pid}")
+    if not place.exists():
+        process.communicate(timeout=60)
+        pytest.skip("needs: a /proc file system")
+    while process.poll() is None:
+        try:
+            shown += (place / "cmdline").read_bytes() + (place / "environ").read_bytes()
+        except OSError:
+            break
+        time.sleep(0.02)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert b"pseudolink" in shown
+    for party in ("council",):
+        assert project.phrase(party).encode() not in shown
+    assert os.environ.get("PSEUDOLINK_PASSPHRASE") is None
