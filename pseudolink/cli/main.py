@@ -17,6 +17,7 @@ COMMANDS = {
     "keys": "pseudolink.cli.keys:keys",
     "profile": "pseudolink.cli.profiling:profile",
     "encode": "pseudolink.cli.custodian:encode",
+    "clk": "pseudolink.cli.clk:clk",
     "link": "pseudolink.cli.operator:link",
     "release": "pseudolink.cli.releaser:release",
     "ledger": "pseudolink.cli.reviewer:ledger",

@@ -49,15 +49,16 @@ class Presence:
     """
     What the n rows of one party could show.
 
-    people: number of records, where some stand in several rows; else None.
-
     tokens: (n,) uint64; bit p is set when the row has a token in pass number p.
     fields: (n,) int64; bit f is set when some filter of the row holds compared field number f.
+    people: number of records, where some stand in several rows; else None.
+    first: (n,) int64, for every row the first row of its record; None where every row is a record.
     """
 
     tokens: npt.NDArray[np.uint64]
     fields: Rows
     people: int | None = None
+    first: Rows | None = None
 
     @property
     def records(self) -> int:

@@ -44,7 +44,8 @@ def refuse_unpermitted(names: Collection[str], permitted: Collection[str], *, pa
 
 def save(table: pa.Table, path: Path) -> None:
     """Write a payload to ``path`` (the caller gives a temporary name)."""
-    pq.write_table(table, path, compression="zstd")
+    # Metadata of other software can name columns that were dropped, or paths.
+    pq.write_table(table.replace_schema_metadata(None), path, compression="zstd")
 
 
 def load(path: Path, *, party: str, permitted: Collection[str], cohort: bool) -> pa.Table:

@@ -101,7 +101,7 @@ class _Reader:
 
     def statistics(self, value: Any) -> Statistics:
         item = self.table(value, "chance", {"fields", "swapped", "swapped_pairs"})
-        pairs = self.total(item.get("swapped_pairs", 0), "chance.swapped_pairs")
+        pairs = self.total(item, "swapped_pairs", "chance")
         swapped = {
             key: self.count(one, f"chance.swapped.{key}")
             for key, one in self.table(item.get("swapped", {}), "chance.swapped").items()
@@ -111,11 +111,11 @@ class _Reader:
             name: self.field(one, f"chance.fields.{name}")
             for name, one in self.table(item.get("fields", {}), "chance.fields").items()
         }
-        return Statistics(fields, swapped, pairs)
+        return Statistics(fields, swapped, pairs or 0)
 
     def field(self, value: Any, place: str) -> FieldStatistics:
         item = self.table(value, place, {"pairs", "states", "sampled"})
-        pairs = self.total(item.get("pairs", 0), f"{place}.pairs")
+        pairs = self.total(item, "pairs", place)
         states = self.counts(item.get("states", []), f"{place}.states")
         self.within(states, pairs, f"{place}.states")
         sampled = tuple(
@@ -124,7 +124,7 @@ class _Reader:
         )
         if sampled and len(sampled) != len(states):
             self.problem(f"{place}.sampled", "needs a row for every state")
-        return FieldStatistics(pairs, states, sampled)
+        return FieldStatistics(pairs or 0, states, sampled)
 
     def problem(self, place: str, message: str) -> None:
         self.problems.append(Problem(place, message))
@@ -149,11 +149,13 @@ class _Reader:
             self.problem(place, f"needs {length} counts")
         return tuple(self.count(one, f"{place}[{i}]") for i, one in enumerate(items))
 
-    def total(self, value: Any, place: str) -> int:
+    def total(self, item: Mapping[str, Any], key: str, place: str) -> int | None:
+        value = item.get(key)
         if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
             return value
-        self.problem(place, "must be a count")
-        return 0
+        if key in item:  # else the table has been told already
+            self.problem(f"{place}.{key}", "must be a count")
+        return None
 
     def count(self, value: Any, place: str) -> Count:
         if value is None:
@@ -164,6 +166,6 @@ class _Reader:
         self.problem(place, f"must be null or a count of at least {FEWEST}")
         return None
 
-    def within(self, counts: Iterable[Count], pairs: int, place: str) -> None:
-        if sum(c for c in counts if c is not None) > pairs:
+    def within(self, counts: Iterable[Count], pairs: int | None, place: str) -> None:
+        if pairs is not None and sum(c for c in counts if c is not None) > pairs:
             self.problem(place, "counts more pairs than there are")

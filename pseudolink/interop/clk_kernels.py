@@ -33,7 +33,7 @@ def _slot(key: np.uint64, keys: Words, slots: Numbers) -> int:
     at = (mixed ^ (mixed >> np.uint64(29))) & mask
     while slots[at] != EMPTY and keys[at] != key:
         at = (at + np.uint64(1)) & mask
-    return np.int64(at)
+    return int(at)
 
 
 @njit(cache=True, nogil=True)

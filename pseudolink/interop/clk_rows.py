@@ -123,11 +123,12 @@ def _ragged(block: Sequence[Sequence[str]], first: int, columns: int, problems: 
 
 def _texts(cells: list[Any], first: int, field: str, problems: Problems) -> pa.LargeStringArray:
     try:
-        found = pa.array(cells, _TEXT)
+        # Without a type, so that bytes are not taken for text.
+        found = pa.array(cells)
     except (pa.ArrowException, UnicodeError, TypeError, ValueError, OverflowError):
         found = None
-    if found is not None and not found.null_count and not isinstance(found, pa.ChunkedArray):
-        return found
+    if isinstance(found, pa.StringArray) and not found.null_count:
+        return found.cast(_TEXT)
     good = []
     for row, cell in enumerate(cells):
         if not isinstance(cell, str):
@@ -222,8 +223,9 @@ def _csv(path: Path, schema: ClkSchema, problems: Problems, size: int, header: b
         seen = 0
     for chunk in _rows_of_csv(path, schema, problems, size, header):
         # What the quick reader gave before it met something else is not given again.
-        if chunk.first >= seen:
-            yield chunk
+        cut = min(max(seen - chunk.first, 0), chunk.rows)
+        if cut < chunk.rows:
+            yield Chunk(chunk.first + cut, chunk.rows - cut, [one.slice(cut) for one in chunk.columns])
 
 
 class _NotPlainError(Exception):
@@ -235,11 +237,24 @@ class _NotPlainError(Exception):
 
 
 def _is_plain(path: Path) -> bool:
-    """No quotation mark, carriage return or NUL: then a line is cells between commas and no more."""
+    """
+    Whether a line is cells between commas and no more: no quotation mark, NUL, lone carriage
+    return or empty line.
+    """
+    before = b"\n"
     with path.open("rb") as stream:
         while block := stream.read(_BLOCK):
-            if b'"' in block or b"\r" in block or b"\0" in block:
+            if block.endswith(b"\r"):
+                block += stream.read(1)
+            if b'"' in block or b"\0" in block:
                 return False
+            if b"\r" in block:
+                if block.count(b"\r") != block.count(b"\r\n"):
+                    return False
+                block = block.replace(b"\r\n", b"\n")
+            if b"\n\n" in before + block:
+                return False
+            before = block[-1:]
     return True
 
 
@@ -277,7 +292,7 @@ def _plain_csv(path: Path, schema: ClkSchema, size: int, header: bool | str) -> 
 
 def _names(line: bytes, path: Path) -> list[str]:
     try:
-        return line.decode("utf-8-sig").rstrip("\n").split(",")
+        return line.decode("utf-8-sig").rstrip("\r\n").split(",")
     except UnicodeDecodeError:
         raise EncodingOfTextError(f"{path.name}: the header is not UTF-8 text") from None
 

@@ -137,20 +137,17 @@ def load_schema(source: Mapping[str, Any] | str | Path, *, documented_folds: boo
 
     Source: specs/clk-v1.md, section 2.
     """
-    name = None
-    if isinstance(source, (str, Path)):
-        name = Path(source).name
-        source = _read(Path(source))
-    reader = Reader(name)
-    if not isinstance(source, Mapping):
+    reader = Reader(Path(source).name if isinstance(source, (str, Path)) else None)
+    given: Any = _read(Path(source)) if isinstance(source, (str, Path)) else source
+    if not isinstance(given, Mapping):
         reader.problem("", "is not a JSON object")
         reader.refuse()
-    version = source.get("version")
+    version = given.get("version")
     if isinstance(version, bool) or version not in (1, 2, 3):
         reader.problem("version", "must be 1, 2 or 3")
         reader.refuse()
     version = int(version)
-    raw = to_version_3(source, version, reader)
+    raw = to_version_3(given, version, reader)
     schema = _schema(raw, version, documented_folds, reader)
     reader.refuse()
     return schema
@@ -190,8 +187,8 @@ def _schema(raw: Mapping[str, Any], version: int, documented_folds: bool, reader
         listed = []
     for index, one in enumerate(listed):
         place = f"features[{index}]"
-        if not isinstance(one, Mapping):
-            reader.problem(place, "must be an object")
+        if not isinstance(one, Mapping) or not one:
+            reader.problem(place, "must be an object that is not empty")
             continue
         identifiers.append(reader.text(one, "identifier", place))
         if reader.flag(one, "ignored", place):
@@ -251,7 +248,7 @@ def _feature(one: Mapping[str, Any], index: int, identifier: str, place: str, re
         )
         for key in ("bitsPerToken", "bitsPerFeature")
     )
-    if bool(strategy) and ("bitsPerToken" in strategy) == ("bitsPerFeature" in strategy):
+    if strategy and ("bitsPerToken" in strategy) == ("bitsPerFeature" in strategy):
         reader.problem(f"{place}.strategy", "needs one of bitsPerToken and bitsPerFeature")
     kind, non_singular = "blakeHash", False
     if "hash" in hashing:

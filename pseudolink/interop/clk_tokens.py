@@ -183,8 +183,18 @@ class TokenTable:
         count = before
         while True:
             at, count = number_grams(
-                characters, offsets, at, n, positional, self._keys, self._slots, self._known, count, starts, numbers
-            )  # fmt: skip
+                characters,
+                offsets,
+                at,
+                n,
+                positional,
+                self._keys,
+                self._slots,
+                self._known,
+                count,
+                starts,
+                numbers,
+            )
             if at == len(texts):
                 break
             self._grow(count, int(lengths[at]) + n)

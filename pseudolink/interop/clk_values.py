@@ -182,8 +182,8 @@ class Dates:
         digits, done = self._by_position(cells)
         rest = np.flatnonzero(~done & ~absent)
         wrong: Flags = np.zeros(len(cells), dtype=np.bool_)
-        if done.all():
-            texts = _joined(digits)
+        if not len(rest):
+            texts = _joined(digits, done)
         else:
             plain = digits.tobytes().decode("ascii")
             listed = [plain[at : at + 8] for at in range(0, 8 * len(cells), 8)]
@@ -233,7 +233,7 @@ class Dates:
         leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
         days = _DAYS[np.where(month <= 12, month, 0)] + (leap & (month == 2))
         good &= (year >= _FIRST_PLAIN_YEAR) & (day >= 1) & (day <= days)
-        digits[fits] = ymd
+        digits[fits[good]] = ymd[good]
         done[fits] = good
         return digits, done
 
@@ -260,8 +260,10 @@ def _positions(layout: str) -> tuple[int, list[int], list[tuple[int, int]]] | No
     return width, places, literals
 
 
-def _joined(digits: npt.NDArray[np.uint8]) -> pa.LargeStringArray:
-    offsets = np.arange(len(digits) + 1, dtype=np.int64) * 8
+def _joined(digits: npt.NDArray[np.uint8], done: Flags) -> pa.LargeStringArray:
+    """(n,) large_string: the eight digits where they hold, empty text elsewhere."""
+    offsets = np.zeros(len(digits) + 1, dtype=np.int64)
+    np.cumsum(8 * done, out=offsets[1:])
     return pa.LargeStringArray.from_buffers(
-        len(digits), pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(digits))
+        len(digits), pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(digits[done]))
     )

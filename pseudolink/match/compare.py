@@ -142,7 +142,7 @@ def company(one: Encodings, schema: LinkageSchema) -> Candidates:
 
 def shows(encodings: Encodings, schema: LinkageSchema) -> Presence:
     """What the rows of a party could show in any pair."""
-    return presence(encodings, field_presence(encodings, schema))
+    return presence(encodings, field_presence(encodings, schema), first_rows(encodings))
 
 
 def pass_counts(shared: npt.NDArray[np.uint64], names: Sequence[str]) -> dict[str, int]:

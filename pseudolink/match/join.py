@@ -102,7 +102,12 @@ def token_presence(encodings: Encodings) -> Flags:
     return flags
 
 
-def presence(encodings: Encodings, fields: Rows) -> Presence:
-    """Tokens and compared fields that each row of a party holds."""
-    records = len(np.unique(np.ascontiguousarray(encodings.records).view("V16")))
-    return Presence(token_presence(encodings), fields, None if records == encodings.rows else records)
+def presence(encodings: Encodings, fields: Rows, first: Rows | None = None) -> Presence:
+    """
+    Tokens and compared fields that each row of a party holds.
+
+    Args:
+        first: (n,) for every row the first row of its record; None where every row is a record.
+    """
+    people = None if first is None else len(np.unique(first))
+    return Presence(token_presence(encodings), fields, people, first)

@@ -20,7 +20,7 @@ from pseudolink.formats.candidates import Candidates, Presence
 from pseudolink.score.arrays import Floats, summed
 from pseudolink.score.evidence import Model
 from pseudolink.score.exclusive import Alone, Rivals
-from pseudolink.score.observe import Counted, count, gather, unseen
+from pseudolink.score.observe import Counted, count, dropped, gather, unseen
 from pseudolink.score.states import Shares, States, chances, priors
 
 _MOST_ITERATIONS = 1_000
@@ -73,7 +73,7 @@ def _fit(
     expect: Expect,
     *,
     most: float,
-    kept: float = 1.0,
+    uncounted: Floats,
     close: float = _CLOSE,
     iterations: int = _MOST_ITERATIONS,
 ) -> Class:
@@ -84,22 +84,23 @@ def _fit(
         background: for every view, expected pairs by observation of everything else.
         hidden: (j,) share of pairs in which each joint state shows nothing.
         begin: where the search begins. most: what the number of pairs cannot exceed.
-        kept: share of the candidate pairs that ``counted`` holds; the others are taken to be like them.
+        uncounted: (j,) share of pairs in which it shows something that ``counted`` does not hold.
     """
     now = begin
     for iteration in range(1, iterations + 1):
         joint = states.probabilities(now.shares)
         found = max(1.0 - float((joint * hidden).sum()), 1e-9)
+        held = max(found - float((joint * uncounted).sum()), 1e-9)
         shown = [summed(view.seen.of_state, joint, len(view.counts)) for view in counted]
         mine = [now.total * s for s in shown]
         expected = expect(replace(now, found=found), mine, background)
-        factor = now.total * hidden
+        factor = now.total * (hidden + uncounted)
         for view, s, e in zip(counted, shown, expected, strict=True):
-            factor = factor + (e / np.maximum(s, _TINY) / kept)[view.seen.of_state]
+            factor = factor + (e / np.maximum(s, _TINY))[view.seen.of_state]
         sums = states.totals(joint * factor)
         shares = {name: values + _PRIOR_PAIRS * prior[name] for name, values in sums.items()}
         shares = {name: values / values.sum() for name, values in shares.items()}
-        total = min(sum(float(e.sum()) for e in expected) / kept / found, most)
+        total = min(sum(float(e.sum()) for e in expected) / held, most)
         moved = max(float(np.abs(shares[name] - now.shares[name]).max()) for name in shares)
         moved = max(moved, abs(total - now.total) / max(total, 1.0))
         now = Class(shares, total, found, begin.iterations + iteration, moved < close)
@@ -143,15 +144,18 @@ def _company(states: States, chance: Floats, parties: list[tuple[Candidates, Pre
     background: list[Floats] = []
     hidden = np.zeros(len(states))
     rows = sum(p.records for _, p in parties)
-    there = sum(len(pairs) for pairs, _ in parties)
+    uncounted = np.zeros(len(states))
     for pairs, presence in parties:
         n = presence.records
-        views = count(states, pairs, gather(pairs, presence, presence))
+        gathered = gather(pairs, presence, presence)
+        views = count(states, pairs, gathered)
         for view in views:
             shown = summed(view.seen.of_state, chance, len(view.counts))
             background.append(n * (n - 1) / 2 * shown)
         counted.extend(views)
-        hidden += unseen(states, presence, presence) * n / max(rows, 1)
+        share = n / max(rows, 1)
+        hidden += share * unseen(states, presence, presence)
+        uncounted += share * dropped(states, gathered, len(views), presence, presence)
     seen = sum(float(view.counts.sum()) for view in counted)
     if not seen:
         return None
@@ -168,7 +172,7 @@ def _company(states: States, chance: Floats, parties: list[tuple[Candidates, Pre
         start,
         expect,
         most=float(rows),
-        kept=seen / there,
+        uncounted=uncounted,
         close=1e-4,
     )
 
@@ -248,7 +252,7 @@ def estimate(
             for view, counts in zip(views, counted, strict=False)
         ]
 
-    kept = sum(float(view.counts.sum()) for view in counted) / len(pairs)
+    uncounted = dropped(states, views, len(counted), a, b)
     rest = background(fitted.total)
     fitted = _fit(
         states,
@@ -259,7 +263,7 @@ def estimate(
         prior,
         _independent(counted),
         most=most,
-        kept=kept,
+        uncounted=uncounted,
         close=1e-3,
     )
     for _ in range(3):  # the background holds the number of matches, through company
@@ -273,7 +277,7 @@ def estimate(
             prior,
             competing,
             most=most,
-            kept=kept,
+            uncounted=uncounted,
             iterations=60,
             close=1e-5,
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pseudolink.formats.candidates import Candidates, Presence
-from pseudolink.score.arrays import Floats, Ints
+from pseudolink.score.arrays import Flags, Floats, Ints
 from pseudolink.score.states import Seen, States
 
 #: Largest product of views and joint states that the search keeps in memory.
@@ -90,20 +90,48 @@ def unseen(states: States, left: Presence, right: Presence) -> Floats:
 
     Which tokens the two sides hold is taken to be independent of one another.
     """
-    a, share_a = _distinct(left)
-    b, share_b = _distinct(right)
-    both, inverse = np.unique((a[:, None] & b[None, :]).ravel(), return_inverse=True)
-    weight = np.bincount(inverse, weights=np.multiply.outer(share_a, share_b).ravel())
-    order = np.argsort(-weight, kind="stable")[: max(1, _MOST_WORK // len(states))]
+    keys, weight = _random_views(left, right, len(states))
     total = np.zeros(len(states))
-    for n in order:
-        total += weight[n] * ((states.masks & both[n]) == 0)
-    result: Floats = total / weight[order].sum()
-    return result
+    for tokens, share in zip(keys[:, 0], weight, strict=True):
+        total += share * ((states.masks & tokens) == 0)
+    return total
 
 
-def _distinct(presence: Presence) -> tuple[np.ndarray[tuple[int], np.dtype[np.uint64]], Floats]:
-    tokens, counts = np.unique(presence.tokens, return_counts=True)
+def dropped(states: States, views: list[View], kept: int, left: Presence, right: Presence) -> Floats:
+    """
+    (j,) for every joint state, the share of random pairs in which it shows something that is not counted.
+
+    Args:
+        views: as :func:`gather` gives them; :func:`count` keeps the first ``kept`` of them.
+    """
+    total = np.zeros(len(states))
+    lost = {(view.tokens, view.fields) for view in views[kept:]}
+    if not lost:
+        return total
+    keys, weight = _random_views(left, right, len(states), fields=True)
+    for (tokens, fields), share in zip(keys, weight, strict=True):
+        if (int(tokens), int(fields)) in lost:
+            total += share * ((states.masks & tokens) != 0)
+    return total
+
+
+def _random_views(
+    left: Presence, right: Presence, size: int, *, fields: bool = False
+) -> tuple[Flags, Floats]:
+    """(v, 2) tokens and fields (0 unless asked for) of random pairs of rows, and their shares."""
+    a, share_a = _distinct(left, fields=fields)
+    b, share_b = _distinct(right, fields=fields)
+    both = (a[:, None, :] & b[None, :, :]).reshape(-1, 2)
+    keys, inverse = np.unique(both, axis=0, return_inverse=True)
+    weight = np.bincount(inverse, weights=np.multiply.outer(share_a, share_b).ravel())
+    order = np.argsort(-weight, kind="stable")[: max(1, _MOST_WORK // size)]
+    shares: Floats = weight[order] / weight[order].sum()
+    return keys[order], shares
+
+
+def _distinct(presence: Presence, *, fields: bool) -> tuple[Flags, Floats]:
+    held = presence.fields.astype(np.uint64) if fields else np.zeros_like(presence.tokens)
+    keys, counts = np.unique(np.column_stack([presence.tokens, held]), axis=0, return_counts=True)
     most = np.argsort(-counts, kind="stable")[:500]
     share: Floats = counts[most] / counts[most].sum()
-    return tokens[most], share
+    return keys[most], share

@@ -85,19 +85,18 @@ def choose(found: Curve, min_precision: float | None = None) -> float:
 
 
 def unlinkable(found: Estimate, presence: Presence, threshold: float) -> int:
-    """Rows with too little evidence to be linked even to an exact copy of themselves without a rival."""
+    """Records with too little evidence to be linked even to an exact copy of themselves without a rival."""
     states = found.states
     joint = states.probabilities(found.matches.shares)
     alike = states.probabilities(found.company.shares) if found.company else np.zeros(len(states))
-    own = len(presence.tokens)
+    own = presence.records
     here = lonely(states, found.matches, presence, own)
     there = lonely(states, found.matches, presence, found.left_rows + found.right_rows - own)
     key = np.column_stack([presence.tokens, presence.fields.astype(np.uint64)])
-    distinct, first, counts = np.unique(key, axis=0, return_index=True, return_counts=True)
-    lost = 0
-    for (tokens, fields), row, rows in zip(distinct.tolist(), first.tolist(), counts.tolist(), strict=True):
+    distinct, first, inverse = np.unique(key, axis=0, return_index=True, return_inverse=True)
+    linkable = np.zeros(len(distinct), dtype=bool)
+    for number, ((tokens, fields), row) in enumerate(zip(distinct.tolist(), first.tolist(), strict=True)):
         if not tokens:
-            lost += rows
             continue
         seen = states.seen(tokens, fields)
         size = len(seen.shared)
@@ -108,6 +107,7 @@ def unlinkable(found: Estimate, presence: Presence, threshold: float) -> int:
         chance = summed(seen.of_state, found.chance, size)[best : best + 1]
         company = summed(seen.of_state, alike, size)[best : best + 1]
         odds = found.matches.total * match / max(float(found.other(chance, company)[0]), _TINY)
-        if odds / (odds + here[row] * there[row]) < threshold:
-            lost += rows
-    return lost
+        linkable[number] = odds / (odds + here[row] * there[row]) >= threshold
+    of_row = linkable[inverse]
+    record = np.arange(len(of_row)) if presence.first is None else presence.first
+    return own - len(np.unique(record[of_row]))
