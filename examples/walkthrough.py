@@ -11,6 +11,7 @@ can read, as here.
 
 from __future__ import annotations
 
+import argparse
 import secrets
 import shlex
 import subprocess
@@ -34,7 +35,7 @@ PARTIES = {
 def pseudolink(folder: Path, *arguments: str) -> None:
     """Show a command and run it in the project's folder."""
     print("\n$ pseudolink " + shlex.join(arguments), flush=True)
-    subprocess.run([sys.executable, "-m", "pseudolink.cli.main", *arguments], cwd=folder, check=True)  # noqa: S603
+    subprocess.run([sys.executable, "-m", "pseudolink.cli.main", *arguments], cwd=folder, check=True)
 
 
 def passphrase(folder: Path, party: str) -> list[str]:
@@ -163,6 +164,8 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python examples/walkthrough.py NEW-FOLDER")
-    main(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, help="a new folder")
+    main(parser.parse_args().folder)
