@@ -19,7 +19,25 @@ from pseudolink.cli.common import (
     progress,
     refusals,
 )
+from pseudolink.errors import KeyFileError
 from pseudolink.roles.encoding import Options
+
+
+def linkage_key_file(keys: Path) -> Path:
+    """
+    The one linkage key in a folder of keys.
+
+    Raises:
+        KeyFileError: none, or several: which project's it would be is not for software to guess.
+    """
+    found = sorted(keys.glob("*.linkage.key"))
+    found += [keys / "linkage.key"] if (keys / "linkage.key").exists() else []
+    if len(found) != 1:
+        raise KeyFileError(
+            f"{keys} holds {len(found) or 'no'} linkage key{'' if len(found) == 1 else 's'}; it must hold one",
+            advice="Its name is linkage.key, or ends in .linkage.key.",
+        )
+    return found[0]
 
 
 @click.command(
@@ -29,10 +47,15 @@ from pseudolink.roles.encoding import Options
 @click.argument("extract", type=READABLE)
 @click.option("--agreement", type=READABLE, required=True, help="The signed agreement (TOML).")
 @click.option("--schema", type=READABLE, required=True, help="The linkage schema that it names (TOML).")
-@click.option("--keys", type=FOLDER, required=True, help="Folder with ID.party.key and linkage.key.")
+@click.option(
+    "--keys",
+    type=FOLDER,
+    required=True,
+    help="Folder with ID.party.key and one linkage.key (or NAME.linkage.key).",
+)
 @click.option("--party", required=True, metavar="ID", help="Who you are in the agreement.")
 @click.option("-o", "--output", type=NEW_PATH, required=True, help="New folder for the two packages.")
-@click.option("--ledger", type=NEW_PATH, help="Where the receipt goes; default ledger.jsonl beside --keys.")
+@click.option("--ledger", type=NEW_PATH, help="Where the receipt goes; default ledger.jsonl beside --output.")
 @click.option("--objections", type=READABLE, help="Programme IDs to leave out, one a line.")
 @click.option("--attributes", help="Attributes to carry, with commas; all that are permitted without it.")
 @click.option("--programme-id", default="programme_id", show_default=True, help="Column of the cohort.")
@@ -78,9 +101,9 @@ def encode(
             agreement=agreement,
             schema=schema,
             key=PartyKey.load(keys / f"{party}.party.key", phrase),
-            linkage_key=LinkageKey.load(keys / "linkage.key", phrase),
+            linkage_key=LinkageKey.load(linkage_key_file(keys), phrase),
             output=output,
-            ledger=ledger or keys.parent / "ledger.jsonl",
+            ledger=ledger or output.parent / "ledger.jsonl",
             columns=role.Columns(
                 programme_id,
                 family_id,

@@ -346,3 +346,13 @@ def test_people_who_all_object_leave_nothing_to_encode(project: Project, tmp_pat
     (tmp_path / "objections.csv").write_text("\n".join(table["programme_id"]))
     arguments = project.encode(tmp_path / "out", "council", objections=tmp_path / "objections.csv")
     refused(run(*arguments), "PL-INPUT-02", tmp_path, "objections.csv")
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_folder_with_no_or_two_linkage_keys_is_refused(copied: Project, tmp_path, count):
+    """Which project's key it would be is not for software to guess."""
+    keys = copied.keys("offending")
+    for number in range(count):
+        (keys / f"project{number}.linkage.key").write_bytes((keys / "linkage.key").read_bytes())
+    (keys / "linkage.key").unlink()
+    refused(run(*copied.encode(tmp_path / "out")), "PL-KEY-01", tmp_path, "copy")
