@@ -34,7 +34,7 @@ def linkage_key_file(keys: Path) -> Path:
     found += [keys / "linkage.key"] if (keys / "linkage.key").exists() else []
     if len(found) != 1:
         raise KeyFileError(
-            f"{keys} holds {len(found) or 'no'} linkage key{'' if len(found) == 1 else 's'}; it must hold one",
+            f"{keys} holds {len(found) or 'no'} linkage keys; it must hold exactly one",
             advice="Its name is linkage.key, or ends in .linkage.key.",
         )
     return found[0]
