@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from pseudolink.formats.candidates import Candidates, Presence, Rows
 from pseudolink.formats.encodings import Bytes, Encodings
@@ -150,3 +152,13 @@ def pass_counts(shared: npt.NDArray[np.uint64], names: Sequence[str]) -> dict[st
     return {
         name: int(((shared >> np.uint64(number)) & np.uint64(1)).sum()) for number, name in enumerate(names)
     }
+
+
+def largest_component(pairs: Candidates, rows: int) -> int:
+    """Most records of one party that hang together by company; 1 when nothing does, 0 of no rows."""
+    if not len(pairs):
+        return min(rows, 1)
+    ones = np.ones(len(pairs), dtype=np.int8)
+    graph = coo_array((ones, (pairs.left, pairs.right)), shape=(rows, rows))
+    _, labels = connected_components(graph, directed=False)
+    return int(np.bincount(labels).max())

@@ -32,6 +32,7 @@ from pseudolink.formats.statistics import Statistics
 from pseudolink.formats.summary import LinkageSummary
 from pseudolink.keys.party import PartyKey
 from pseudolink.ledger import chain
+from pseudolink.match.compare import largest_component
 from pseudolink.report.linkage import render
 from pseudolink.roles.linkage import (
     Delivery,
@@ -196,12 +197,19 @@ def _delivery(plain: Path, manifest: Manifest, agreed: Agreement, design: Linkag
 
 def _require_floor(delivery: Delivery) -> None:
     """The operator measures company for itself: a manifest alone is no proof of the floor."""
-    alike = delivery.alike
+    alike, floor = delivery.alike, delivery.schema.floor
     company = len(np.unique(np.concatenate([alike.left, alike.right])))
-    floor = delivery.schema.floor
+    component = largest_component(alike, delivery.encodings.rows)
+    problems = []
     if company > floor.company * delivery.records:
+        problems.append(Problem("company", f"{company:,} of {delivery.records:,} records have company"))
+    if component > floor.component:
+        problems.append(
+            Problem("component", f"{component:,} records hang together; at most {floor.component:,} may")
+        )
+    if problems:
         raise FloorError(
-            [Problem("company", f"{company:,} of {delivery.records:,} records have company")],
+            problems,
             source=f"the encodings of {delivery.party}",
             advice="Ask the party to encode again; these encodings show too much.",
         )

@@ -14,6 +14,7 @@ import pytest
 from project_on_disk import CUSTODIANS, OPERATOR, RELEASER, Project, leftovers, run
 
 from pseudolink.agreement import load_agreement, load_signed, sign_agreement
+from pseudolink.encode import extract
 from pseudolink.errors import PseudolinkError
 from pseudolink.formats.manifest import Manifest
 from pseudolink.keys.linkage import LinkageKey
@@ -356,3 +357,28 @@ def test_a_folder_with_no_or_two_linkage_keys_is_refused(copied: Project, tmp_pa
         (keys / f"project{number}.linkage.key").write_bytes((keys / "linkage.key").read_bytes())
     (keys / "linkage.key").unlink()
     refused(run(*copied.encode(tmp_path / "out")), "PL-KEY-01", tmp_path, "copy")
+
+
+@pytest.mark.parametrize("what", ["company", "component"])
+def test_the_operator_measures_the_floor_for_itself(project: Project, tmp_path, monkeypatch, what):
+    """Encodings above the floor are refused though their manifest says that they are below it."""
+    monkeypatch.setattr(extract, "_enforce", lambda *_: None)
+    # Six of one name and date: more than a small extract may have, and more than hang together.
+    count = 30 if what == "component" else 6
+    rows = [ROW] * count + [f"A{n}b,C{n}d,19{10 + n % 90}-01-0{n % 9 + 1},,1,2020\n" for n in range(40)]
+    if what == "component":
+        letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+        rows += [
+            f"{a}{b}{c}en,{c}{a}{b}son,19{10 + n % 80}-0{1 + n % 9}-1{n % 10},DH1 {n % 10}{a}{b},0,2019\n"
+            for n, (a, b, c) in enumerate(
+                (x, y, z) for x in letters[:8] for y in letters for z in letters[:12:3]
+            )
+        ]
+    (tmp_path / "extract.csv").write_text(GOOD + "".join(rows))
+    result = run(*project.encode(tmp_path / "sent", extract=tmp_path / "extract.csv"))
+    assert result.exit_code == 0, result.stderr
+    packages = [project.encodings("council"), tmp_path / "sent" / "offending.encodings.package"]
+    said = refused(
+        run(*project.link(tmp_path / "out", *packages)), "PL-FLOOR-01", tmp_path, "extract.csv", "sent"
+    )
+    assert f"{what}: " in said
