@@ -121,9 +121,24 @@ def link_pair(
     curve = quality.curve(scored, everything, fitted.matches.total)
     threshold = quality.choose(curve, min_precision)
     reached = everything.accepted[scored.probability[everything.accepted] >= threshold]
-    tied = everything.ambiguous[scored.probability[everything.ambiguous] >= threshold]
+    tied = _tied(scored, everything.ambiguous, threshold)
     report(title, 4, 4)
     return PairLinkage(left, right, scored, Links(reached, tied), fitted, curve, threshold)
+
+
+def _tied(scored: Scored, ambiguous: npt.NDArray[np.int64], threshold: float) -> npt.NDArray[np.int64]:
+    """
+    Ambiguous pairs of records that have a match, though nobody can tell which.
+
+    Each of two equal pairs has half the probability at most; together they reach the threshold.
+    """
+    probability = scored.probability[ambiguous]
+    together = np.zeros(len(ambiguous))
+    for side in (scored.candidates.left, scored.candidates.right):
+        _, record = np.unique(side[ambiguous], return_inverse=True)
+        if len(record):
+            together = np.maximum(together, np.bincount(record, weights=probability)[record])
+    return ambiguous[together >= threshold - 1e-9]
 
 
 def link_all(

@@ -14,10 +14,12 @@ from reference_linkage import cleaned_of, schema_of
 from pseudolink.encode import chance, floor
 from pseudolink.encode.tokens import KeyRing, encode_chunk
 from pseudolink.errors import ScoringError
+from pseudolink.formats.candidates import Candidates, Scored
 from pseudolink.formats.encodings import Encodings
 from pseudolink.formats.summary import LinkageSummary, from_json
 from pseudolink.keys.linkage import LinkageKey
 from pseudolink.resolve.one_to_one import greedy
+from pseudolink.roles import linkage
 from pseudolink.roles.linkage import (
     Delivery,
     PairLinkage,
@@ -326,3 +328,12 @@ def test_progress_is_told_from_none_to_all() -> None:
     link_pair(left, right, report=lambda *step: seen.append(step))
     assert [done for _, done, _ in seen] == [0, 1, 2, 3, 4]
     assert {(title, total) for title, _, total in seen} == {("link council and schools", 4)}
+
+
+def test_equal_pairs_of_one_record_are_counted_as_ambiguous() -> None:
+    """Two records that fit one equally well: a match for sure, and nobody knows which."""
+    none = np.zeros(4, dtype=np.int64)
+    pairs = Candidates(np.asarray([0, 1, 1, 2]), np.asarray([0, 1, 2, 3]), none.astype(np.uint64), none)
+    scored = Scored(pairs, np.asarray([9.0, 8.0, 8.0, 1.0]), np.asarray([0.99, 0.495, 0.495, 0.1]))
+    found = linkage._tied(scored, np.asarray([1, 2, 3]), 0.9)
+    assert found.tolist() == [1, 2]
