@@ -19,7 +19,13 @@ def demo_schema() -> Path:
 
 
 @click.command(epilog="Example: pseudolink demo --people 5000 --out demo")
-@click.option("--people", type=click.IntRange(500, 2_000_000), default=5000, show_default=True)
+@click.option(
+    "--people",
+    type=click.IntRange(500, 2_000_000),
+    default=5000,
+    show_default=True,
+    help="How many to invent.",
+)
 @click.option("--out", type=NEW_PATH, required=True, help="New folder; every party gets its own inside.")
 @click.option("--seed", type=click.IntRange(min=0), default=2026, show_default=True, help="Of the people.")
 @click.option("--schema", type=READABLE, help="Another linkage schema for the same extracts.")
@@ -113,7 +119,8 @@ def _rehearsal_text(found: dict[str, Any]) -> str:
             "",
         ]
     stages = ", ".join(f"{name} {value:.1f} s" for name, value in found["seconds"].items())
-    lines.append(f"{stages}; peak memory {found['peak_memory_bytes'] / 2**20:,.0f} MiB")
+    peak = found["peak_memory_bytes"]
+    lines.append(stages if peak is None else f"{stages}; peak memory {peak / 2**20:,.0f} MiB")
     return "\n".join(lines)
 
 

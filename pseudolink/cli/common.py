@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import click
 
-from pseudolink.errors import PseudolinkError
+from pseudolink.errors import PassphraseError, PseudolinkError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -58,7 +58,12 @@ def ask_passphrase(file: Path | None, *, new: bool = False) -> str:
 
         return read_passphrase(file)
     prompt = "New passphrase" if new else "Passphrase"
-    answer: str = click.prompt(prompt, hide_input=True, confirmation_prompt=new, err=True)
+    try:
+        answer: str = click.prompt(prompt, hide_input=True, confirmation_prompt=new, err=True)
+    except click.Abort:
+        raise PassphraseError(
+            "no passphrase was given", advice="Type it, or name its file: --passphrase-file."
+        ) from None
     return answer
 
 
@@ -141,6 +146,9 @@ def refusals(command: F) -> F:
                 if error.advice:
                     say(f"  {error.advice}")
             raise SystemExit(REFUSED) from None
+        except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
+            # Click's own ends, and a reader of the result that has closed its end of the pipe.
+            raise
         except Exception as error:
             # The text of an error that nobody foresaw may hold a value, so only its place is shown.
             _unforeseen(error)

@@ -18,6 +18,7 @@ from pseudolink.cli.common import (
     passphrase_option,
     progress,
     refusals,
+    say,
 )
 from pseudolink.errors import KeyFileError
 from pseudolink.roles.encoding import Options
@@ -61,7 +62,13 @@ def linkage_key_file(keys: Path) -> Path:
 @click.option("--programme-id", default="programme_id", show_default=True, help="Column of the cohort.")
 @click.option("--family-id", default="family_id", show_default=True, help="Column of the cohort.")
 @click.option("--workers", type=click.IntRange(min=1), help="Threads that encode; all processors without it.")
-@click.option("--chunk-rows", type=click.IntRange(min=1), default=50_000, show_default=True)
+@click.option(
+    "--chunk-rows",
+    type=click.IntRange(min=1),
+    default=50_000,
+    show_default=True,
+    help="Rows that a thread encodes at a time; more take more memory.",
+)
 @click.option("--strict", is_flag=True, help="Refuse cells that break a rule instead of counting them.")
 @encoding_option
 @delimiter_option
@@ -115,9 +122,16 @@ def encode(
             delimiter=delimiter,
         )
         report("encode", 1, 1)
+    if found.unknown_objections:
+        # Else a mistyped ID would have a person linked who objected, and nobody would know.
+        say(
+            f"{found.unknown_objections:,} of the objections listed match no record of this extract "
+            "(a heading does not either): compare their spelling with the programme IDs"
+        )
     result = {
         "rows": found.rows,
         "objections": found.objections,
+        "unknown_objections": found.unknown_objections,
         "company": found.company,
         "largest_component": found.largest_component,
         "fields": found.counts,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import sys
+import signal
+from types import FrameType
+from typing import Any, NoReturn
 
 import click
 
@@ -24,6 +26,10 @@ COMMANDS = {
 }
 
 
+#: Exit status after an interrupt from the keyboard: 128 and the number of the signal.
+INTERRUPTED = 130
+
+
 class LazyGroup(click.Group):
     """A group that imports a command's module only when that command runs or is listed."""
 
@@ -38,6 +44,14 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            # Here, because click would end an interrupted command as if it had been refused.
+            click.echo("interrupted; nothing was left behind", err=True)
+            ctx.exit(INTERRUPTED)
+
 
 @click.group(
     cls=LazyGroup,
@@ -49,13 +63,18 @@ def cli() -> None:
     """Link people and families across public bodies without anyone seeing another's identifiers."""
 
 
+def _stop(number: int, _: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
 def main() -> None:
     """Entry point; an interrupt is an ordinary end, not a traceback that could show a value."""
-    try:
-        cli(standalone_mode=True)
-    except KeyboardInterrupt:
-        click.echo("interrupted; nothing was left behind", err=True)
-        sys.exit(130)
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        # Ended politely, a run clears away what it has opened; ``nohup`` has a hang-up ignored.
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _stop)
+    cli(standalone_mode=True)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ The custodian: clean, encode, split and seal an extract. Nothing ever comes back
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from importlib.metadata import version
@@ -18,10 +18,15 @@ import pyarrow as pa
 from pseudolink import files
 from pseudolink.agreement import Agreement, Party, load_signed, require_own_key, today_utc
 from pseudolink.clean.extract import clean_table
+from pseudolink.clean.profile import FieldValues, values_of
 from pseudolink.clean.profile import profile as profile_of
 from pseudolink.clean.reader import column_key, read_extract
-from pseudolink.errors import InputError, NotPermittedError, WrongKeyError
+from pseudolink.encode import floor
+from pseudolink.encode.tokens import Components
+from pseudolink.errors import FloorError, InputError, NotPermittedError, WrongKeyError
 from pseudolink.formats import payload as payloads
+from pseudolink.formats.cleaned import Cleaned
+from pseudolink.formats.encodings import TOKEN_WORDS, PassColumns
 from pseudolink.formats.manifest import Manifest
 from pseudolink.keys.linkage import LinkageKey
 from pseudolink.keys.party import PartyKey
@@ -61,6 +66,7 @@ class Delivered:
     """
     What was written, and what the custodian's own software may still know.
 
+    unknown_objections: lines of the list of objections that are nobody's programme ID.
     records, source: (n, 16) uint8 and (n,) int64, which row of the extract each record ID stands
     for; in memory only, for whoever holds the extract anyway.
     """
@@ -74,15 +80,116 @@ class Delivered:
     counts: dict[str, dict[str, Any]]
     records: npt.NDArray[np.uint8] = field(repr=False)
     source: npt.NDArray[np.int64] = field(repr=False)
+    unknown_objections: int = 0
+
+
+@dataclass(frozen=True)
+class Profiled:
+    """
+    What a profile found.
+
+    counts: JSON-able, without any value. values: clear text about people, for a terminal in front
+    of the custodian and nothing else; None unless it was asked for.
+    """
+
+    counts: dict[str, Any]
+    values: dict[str, FieldValues] | None = field(repr=False)
 
 
 def profile(
-    extract: Any, schema: LinkageSchema, *, encoding: str = "utf-8", delimiter: str | None = None
-) -> dict[str, Any]:
-    """Counts, coverage and invalid values of an extract by field; no value is shown."""
+    extract: Any,
+    schema: LinkageSchema,
+    *,
+    encoding: str = "utf-8",
+    delimiter: str | None = None,
+    today: date | None = None,
+    with_values: bool = False,
+) -> Profiled:
+    """
+    Count what an extract holds, field by field and pass by pass, and measure the floor.
+
+    Nothing is encoded: company is counted from clear values, and is what encoding the same
+    extract under the same schema will measure.
+
+    Args:
+        schema: may have no passes yet.
+        with_values: look up the values behind the counts too.
+
+    Raises:
+        InputError: the extract cannot be read.
+
+    Source: specs/cleaning-v1.md, section 14.
+    """
     table = read_extract(extract, encoding=encoding, delimiter=delimiter)
+    day = today or date.today()
     # A profile is for finding out what is wrong, so a field without its column is a finding too.
-    return profile_of(clean_table(table, schema, needed=(), source=_name(extract)), schema)
+    cleaned = clean_table(table, schema, needed=(), today=day, source=_name(extract))
+    counts = {
+        "source": _name(extract),
+        **profile_of(cleaned, schema, table, today=day),
+        **_passes(cleaned, schema),
+    }
+    return Profiled(counts, values_of(cleaned, schema, table, today=day) if with_values else None)
+
+
+def _passes(cleaned: Cleaned, schema: LinkageSchema) -> dict[str, Any]:
+    """Cleaning-v1 14.6 and 14.7: what each pass will see, and company over all of them."""
+    parts = Components(cleaned, schema)
+    taking: dict[str, int] = {}
+
+    def passes() -> Iterator[tuple[str, PassColumns]]:
+        for one in schema.passes:
+            columns = _alike(parts, one.on)
+            taking[one.name] = len(np.unique(cleaned.source[columns.present]))
+            yield one.name, columns
+
+    records = np.ascontiguousarray(cleaned.source).view(np.uint8).reshape(cleaned.rows, -1)
+    found = floor.measure_passes(records, passes())
+    try:
+        floor.enforce(found, schema.floor)
+        holds = True
+    except FloorError:
+        holds = False
+    return {
+        "passes": [
+            {
+                "name": one.name,
+                "on": list(one.on),
+                "compare": list(one.compare),
+                "rows": taking[one.name],
+                "company": measured.company,
+                "largest_block": measured.largest_block,
+            }
+            for one, measured in zip(schema.passes, found.passes, strict=True)
+        ],
+        "company": {
+            "records": found.company,
+            "share": found.share,
+            "largest_component": found.largest_component,
+            "floor": {"company": float(schema.floor.company), "component": schema.floor.component},
+            "holds": holds,
+        },
+    }
+
+
+def _alike(parts: Components, on: Sequence[str]) -> PassColumns:
+    """Numbers that are equal where a pass's tokens would be; no key is needed for that."""
+    rows = parts.cleaned.rows
+    present = np.ones(rows, dtype=np.bool_)
+    number = np.zeros(rows, dtype=np.int64)
+    most = 1
+    for name in on:
+        part = parts[name]
+        width = len(part.start)  # one more than there are values
+        if most > 2**62 // width:
+            _, number = np.unique(number, return_inverse=True)
+            most = rows
+        present &= part.codes >= 0
+        number = number * width + part.codes + 1
+        most *= width
+    tokens = np.zeros((rows, TOKEN_WORDS), dtype=np.uint64)
+    tokens[:, 0] = number.astype(np.uint64)
+    return PassColumns(tokens, present, None)
 
 
 def _name(extract: Any) -> str:
@@ -155,12 +262,12 @@ def encode(
     check = _require_linkage_key(agreed, linkage_key)
     table = read_extract(extract, encoding=encoding, delimiter=delimiter)
     carried = _carried(table, party, columns, _name(extract))
-    objecting = 0
+    objecting = unknown = 0
     if objections is not None:
         listed = read_objections(objections)
         if payloads.PROGRAMME_ID not in carried:
             raise NotPermittedError("only the cohort's custodian has programme IDs to object by")
-        table, objecting = without_objections(table, carried[payloads.PROGRAMME_ID], listed)
+        table, objecting, unknown = without_objections(table, carried[payloads.PROGRAMME_ID], listed)
     table = _permitted_fields(table, design, party)
     with files.new_folder(output) as folder:
         write = _Writer(folder, agreed, party, key, check, options.today)
@@ -210,6 +317,7 @@ def encode(
         counts,
         written.records,
         written.source,
+        unknown,
     )
 
 

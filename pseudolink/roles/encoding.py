@@ -175,17 +175,19 @@ def _blank_as_null(column: pa.Array) -> pa.Array:
     return pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)
 
 
-def without_objections(table: pa.Table, column: str, objecting: Collection[str]) -> tuple[pa.Table, int]:
+def without_objections(table: pa.Table, column: str, objecting: Collection[str]) -> tuple[pa.Table, int, int]:
     """
-    The table without the records of people who object, and how many of those there were.
+    The table without the records of people who object.
+
+    Returns:
+        the table, how many records were left out, and how many of the IDs listed are nobody's.
 
     Raises:
         EmptyInputError: nobody is left.
     """
     objecting = {item.strip() for item in objecting}
-    keep = np.asarray(
-        [(v or "").strip() not in objecting for v in table.column(column).to_pylist()], dtype=bool
-    )
+    ids = [(v or "").strip() for v in table.column(column).to_pylist()]
+    keep = np.asarray([one not in objecting for one in ids], dtype=bool)
     if not keep.any():
         raise EmptyInputError("everybody in the extract objects; nothing is encoded")
-    return table.filter(pa.array(keep)), int((~keep).sum())
+    return table.filter(pa.array(keep)), int((~keep).sum()), len(objecting - set(ids))

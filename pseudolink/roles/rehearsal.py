@@ -6,7 +6,6 @@ The truth column is taken out before the first stage and looked at after the las
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from collections.abc import Sequence
@@ -68,12 +67,22 @@ class Clock:
         return {**self.seconds, "total": time.perf_counter() - self._begin}
 
 
-def peak_memory() -> int:
-    """Bytes of the largest resident set of this process so far, and of its largest child."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return sum(
-        resource.getrusage(who).ru_maxrss * unit for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
+if sys.platform == "win32":
+
+    def peak_memory() -> int | None:
+        """None: this system does not say, through what Python has, how much memory was used."""
+        return None
+
+else:
+    import resource
+
+    def peak_memory() -> int | None:
+        """Bytes of the largest resident set of this process so far, and of its largest child."""
+        unit = 1 if sys.platform == "darwin" else 1024
+        return sum(
+            resource.getrusage(who).ru_maxrss * unit
+            for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+        )
 
 
 def versions() -> dict[str, str]:
@@ -216,7 +225,8 @@ def rehearse(
 
     Returns:
         precision, recall, f1 and their estimates, and what it took; with more than two files the
-        same by pair under ``pairs``. Times in seconds, memory in bytes.
+        same by pair under ``pairs``. Times in seconds, memory in bytes (None where the system does
+        not say).
 
     Raises:
         PseudolinkError: whatever the pipeline refuses.
