@@ -144,7 +144,7 @@ def test_the_json_has_what_the_specification_names(files: tuple[Path, Path]) -> 
     ]
     assert told == [
         ("number", "nino.stem", ["surname"], 1, 0, 1),
-        ("names", "names.sorted_soundex+dob.year", [], 2, 0, 1),
+        ("names", "names.sorted_soundex+dob.year", [], 3, 0, 1),
         ("day", "surname+dob.month_day", [], 3, 2, 2),
     ]
     assert found["company"] == {
