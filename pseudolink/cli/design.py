@@ -72,10 +72,35 @@ def _text(found: LinkageSchema) -> str:
 @click.option(
     "--population", type=click.IntRange(min=1), help="Records of the largest party; without it, of EXTRACT."
 )
-@click.option("--company", type=click.FloatRange(0, 1), default=0.05, show_default=True)
-@click.option("--component", type=click.IntRange(min=2), default=20, show_default=True)
-@click.option("--bytes-per-record", type=click.IntRange(min=1), default=2048, show_default=True)
-@click.option("--passes", "most_passes", type=click.IntRange(1, 64), default=64, show_default=True)
+@click.option(
+    "--company",
+    type=click.FloatRange(0, 1),
+    default=0.05,
+    show_default=True,
+    help="Share of the records that may have company.",
+)
+@click.option(
+    "--component",
+    type=click.IntRange(min=2),
+    default=20,
+    show_default=True,
+    help="Most records that may hang together.",
+)
+@click.option(
+    "--bytes-per-record",
+    type=click.IntRange(min=1),
+    default=2048,
+    show_default=True,
+    help="Room for a record's encodings.",
+)
+@click.option(
+    "--passes",
+    "most_passes",
+    type=click.IntRange(1, 64),
+    default=64,
+    show_default=True,
+    help="At most so many passes.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the error model.")
 @click.option("-o", "--output", type=NEW_PATH, required=True, help="The new schema file.")
 @json_option

@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -122,18 +123,17 @@ def test_the_json_has_what_the_specification_names(files: tuple[Path, Path]) -> 
     no_value_in(text)
     found = json.loads(text)
     spec = (Path(__file__).parents[2] / "specs/cleaning-v1.md").read_text(encoding="utf-8")
-    tables = spec.split("14.8 *JSON.*")[1].split("14.9 ")[0].split("| --- | --- |\n")[1:]
-    names = [
+    lists = spec.split("14.8 *JSON.*")[1].split("14.9 ")[0].split("In the object of a field:")
+    named = [
         {
             name
-            for row in table.split("\n\n")[0].splitlines()
-            for name in row.split("|")[1].replace("`", "").split(", ")
+            for line in re.findall(r"^- ([^:]+):", some, re.MULTILINE)
+            for name in re.findall(r"`(\w+)`", line)
         }
-        for table in tables
+        for some in lists
     ]
-    stripped = [{name.strip() for name in some} for some in names]
-    assert set(found) == stripped[0]
-    assert {key for one in found["fields"].values() for key in one} == stripped[1]
+    assert set(found) == named[0]
+    assert {key for one in found["fields"].values() for key in one} == named[1]
     assert found["source"] == "extract.csv"
     assert all(
         set(one) == {"name", "on", "compare", "rows", "company", "largest_block"} for one in found["passes"]
