@@ -217,6 +217,8 @@ def _text(
             lines.append(f"formats = {json.dumps(list(field.formats))}")
         if field.optional:
             lines.append("optional = true")
+        if field.also:
+            lines.append(f"also = {json.dumps(list(field.also))}")
         lines.append("")
     lines += _filters(design)
     for index, one in enumerate(chosen):

@@ -136,3 +136,14 @@ def test_a_refusal_leaves_no_output(folder, tmp_path):
     result = run(folder / "fields.toml", "--schema", folder / "fields.toml", "-o", out)
     assert result.exit_code == 1
     assert not out.exists()
+
+
+def test_fields_come_out_as_they_went_in(folder, tmp_path):
+    """Further columns, formats and options too: a plan changes passes and the floor alone."""
+    fields = tmp_path / "fields.toml"
+    text = FIELDS.replace('columns = ["forename"]', 'columns = ["forename"]\nalso = ["known_as"]')
+    fields.write_text(
+        text.replace('columns = ["dob"]', 'columns = ["dob"]\nformats = ["%Y%m%d"]\noptional = true')
+    )
+    found = designer.plan([folder / "council.csv"], fields, most_passes=3)
+    assert found.schema.fields == load_schema(fields, passes_needed=False).fields
