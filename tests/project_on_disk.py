@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 
+from pseudolink.cli.anyone import demo_schema
 from pseudolink.cli.main import cli
+from pseudolink.keys import vault
 from pseudolink.keys.linkage import LinkageKey
 from pseudolink.keys.party import PartyKey
 from pseudolink.roles import demo
@@ -98,6 +101,16 @@ class Project:
         }
         chosen = payloads or tuple(self.payload(party) for party in CUSTODIANS)
         return ["release", str(link_map or self.link_map), *map(str, chosen), *_arguments(options)]
+
+
+CHEAP = vault.Cost(1, 1, 8)
+
+
+def build(folder: Path, people: int = 1200) -> Project:
+    """A demo in a new folder, with key files that are cheap to open."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vault, "_COST", CHEAP)
+        return Project(folder, demo.run(people, folder, schema=demo_schema()))
 
 
 def _arguments(options: dict[str, object], *positional: str) -> list[str]:

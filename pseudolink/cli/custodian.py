@@ -20,7 +20,7 @@ from pseudolink.cli.common import (
     refusals,
     say,
 )
-from pseudolink.errors import KeyFileError
+from pseudolink.errors import KeyFileError, WrongKeyError
 from pseudolink.roles.encoding import Options
 
 
@@ -101,13 +101,16 @@ def encode(
     from pseudolink.roles import custodian as role
 
     phrase = ask_passphrase(passphrase_file)
+    own = PartyKey.load(keys / f"{party}.party.key", phrase)
+    if own.id != party:
+        raise WrongKeyError(f"{party}.party.key holds the key of {own.id!r}")
     with progress() as report:
         report("encode", 0, 1)
         found = role.encode(
             extract,
             agreement=agreement,
             schema=schema,
-            key=PartyKey.load(keys / f"{party}.party.key", phrase),
+            key=own,
             linkage_key=LinkageKey.load(linkage_key_file(keys), phrase),
             output=output,
             ledger=ledger or output.parent / "ledger.jsonl",

@@ -9,20 +9,33 @@ from typing import Any, NoReturn
 
 import click
 
-#: command -> "module:attribute", one module a role, in the order that help shows them.
+#: command -> ("module:attribute", what it does), in the order that help shows them. What each does
+#: stands here too, so that the list of commands loads none of them.
 COMMANDS = {
-    "demo": "pseudolink.cli.anyone:demo",
-    "rehearse": "pseudolink.cli.anyone:rehearse",
-    "doctor": "pseudolink.cli.anyone:doctor",
-    "schema": "pseudolink.cli.design:schema",
-    "agreement": "pseudolink.cli.agreement:agreement",
-    "keys": "pseudolink.cli.keys:keys",
-    "profile": "pseudolink.cli.profiling:profile",
-    "encode": "pseudolink.cli.custodian:encode",
-    "clk": "pseudolink.cli.clk:clk",
-    "link": "pseudolink.cli.operator:link",
-    "release": "pseudolink.cli.releaser:release",
-    "ledger": "pseudolink.cli.reviewer:ledger",
+    "demo": (
+        "pseudolink.cli.anyone:demo",
+        "Run every role end to end on invented families with known truth.",
+    ),
+    "rehearse": ("pseudolink.cli.anyone:rehearse", "Run the pipeline on your own files with known truth."),
+    "doctor": ("pseudolink.cli.anyone:doctor", "Show versions, engine and kernel, and what is missing."),
+    "schema": ("pseudolink.cli.design:schema", "Check and plan linkage schemas."),
+    "agreement": (
+        "pseudolink.cli.agreement:agreement",
+        "Write, check, sign and show the agreement of all parties.",
+    ),
+    "keys": ("pseudolink.cli.keys:keys", "Make and show keys."),
+    "profile": (
+        "pseudolink.cli.profiling:profile",
+        "Count coverage and invalid values of an extract by field.",
+    ),
+    "encode": ("pseudolink.cli.custodian:encode", "Custodian: encode an extract and seal both halves of it."),
+    "clk": ("pseudolink.cli.clk:clk", "Make CLKs bit for bit as clkhash does."),
+    "link": (
+        "pseudolink.cli.operator:link",
+        "Operator: link sealed encodings; the link map is sealed again.",
+    ),
+    "release": ("pseudolink.cli.releaser:release", "Releaser: join link map and payloads into a dataset."),
+    "ledger": ("pseudolink.cli.reviewer:ledger", "Verify and show the chain of receipts."),
 }
 
 
@@ -37,12 +50,15 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        target = COMMANDS.get(name)
-        if target is None:
+        if name not in COMMANDS:
             return None
-        module, attribute = target.split(":")
+        module, attribute = COMMANDS[name][0].split(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, does) for name, (_, does) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -262,6 +262,8 @@ def encode(
     check = _require_linkage_key(agreed, linkage_key)
     table = read_extract(extract, encoding=encoding, delimiter=delimiter)
     carried = _carried(table, party, columns, _name(extract))
+    if party.cohort:
+        _require_programme_ids(table, carried[payloads.PROGRAMME_ID], _name(extract))
     objecting = unknown = 0
     if objections is not None:
         listed = read_objections(objections)
@@ -335,6 +337,16 @@ def _carried(table: pa.Table, party: Party, columns: Columns, source: str) -> di
     else:
         found = columns_by_name(table, wanted, source=source)
     return carried | {name: found[name] for name in wanted}
+
+
+def _require_programme_ids(table: pa.Table, column: str, source: str) -> None:
+    # The releaser would refuse the payload, when everybody's work is done; here it can be corrected.
+    missing = [row for row, one in enumerate(table.column(column).to_pylist(), 1) if not (one or "").strip()]
+    if missing:
+        raise InputError(
+            f"{source}: {len(missing):,} rows without a programme ID, first row {missing[0]:,}",
+            advice="Everybody in the cohort needs one: the release names people by it.",
+        )
 
 
 def _permitted_fields(table: pa.Table, design: LinkageSchema, party: Party) -> pa.Table:

@@ -6,27 +6,21 @@ import shutil
 from pathlib import Path
 
 import pytest
-from project_on_disk import Project
+from project_on_disk import CHEAP, Project, build
 
-from pseudolink.cli.anyone import demo_schema
 from pseudolink.keys import vault
-from pseudolink.roles import demo
 
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A demo of 1,200 people, with key files that are cheap to open."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(vault, "_COST", vault.Cost(1, 1, 8))
-        folder = tmp_path_factory.mktemp("project") / "demo"
-        result = demo.run(1200, folder, schema=demo_schema())
-    return Project(folder, result)
+    return build(tmp_path_factory.mktemp("project") / "demo")
 
 
 @pytest.fixture
 def cheap_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """New key files that are cheap to open."""
-    monkeypatch.setattr(vault, "_COST", vault.Cost(1, 1, 8))
+    monkeypatch.setattr(vault, "_COST", CHEAP)
 
 
 @pytest.fixture
