@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from pseudolink.agreement import load_agreement, sign_agreement, signatures_path
 from pseudolink.cli.anyone import demo_schema
 from pseudolink.cli.main import cli
 from pseudolink.keys import vault
@@ -101,6 +102,25 @@ class Project:
         }
         chosen = payloads or tuple(self.payload(party) for party in CUSTODIANS)
         return ["release", str(link_map or self.link_map), *map(str, chosen), *_arguments(options)]
+
+
+def sign_again(project: Project, *changes: tuple[str, str], check: bool = True) -> None:
+    """
+    Change the agreement's text and have every party sign it.
+
+    check: custodians sign the check value of their linkage key too.
+    """
+    text = project.agreement.read_text(encoding="utf-8")
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    project.agreement.write_text(text, encoding="utf-8")
+    signatures_path(project.agreement).unlink()
+    agreed = load_agreement(project.agreement)
+    value = project.linkage_key().check_value(agreed.project, agreed.schema)
+    for party in agreed.parties:
+        own = value if check and party.role == "custodian" else None
+        sign_agreement(project.agreement, project.party_key(party.id), own, today=agreed.starts)
 
 
 CHEAP = vault.Cost(1, 1, 8)

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import click
 
+from pseudolink.cli import stopping
 from pseudolink.errors import PassphraseError, PseudolinkError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -131,6 +132,12 @@ def _unforeseen(error: Exception) -> None:
         say(f"{UNFORESEEN}: {message}\n  {advice}")
 
 
+def _end_if_stopped() -> None:
+    """An error that a signal brought about is no refusal and no fault."""
+    if stopping.status() is not None:
+        raise SystemExit(stopping.status()) from None
+
+
 def refusals(command: F) -> F:
     """Turn a PseudolinkError into its code, sentence and advice on standard error; exit 1."""
 
@@ -139,6 +146,7 @@ def refusals(command: F) -> F:
         try:
             return command(*args, **kwargs)
         except PseudolinkError as error:
+            _end_if_stopped()
             if wants_json():
                 click.echo(json.dumps({"error": error.diagnostics()}, ensure_ascii=False), err=True)
             else:
@@ -150,6 +158,7 @@ def refusals(command: F) -> F:
             # Click's own ends, and a reader of the result that has closed its end of the pipe.
             raise
         except Exception as error:
+            _end_if_stopped()
             # The text of an error that nobody foresaw may hold a value, so only its place is shown.
             _unforeseen(error)
             raise SystemExit(REFUSED) from None

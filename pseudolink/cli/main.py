@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import signal
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 import click
+
+from pseudolink.cli import stopping
 
 #: command -> ("module:attribute", what it does), in the order that help shows them. What each does
 #: stands here too, so that the list of commands loads none of them.
@@ -79,18 +79,14 @@ def cli() -> None:
     """Link people and families across public bodies without anyone seeing another's identifiers."""
 
 
-def _stop(number: int, _: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + number)
-
-
 def main() -> None:
     """Entry point; an interrupt is an ordinary end, not a traceback that could show a value."""
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        # Ended politely, a run clears away what it has opened; ``nohup`` has a hang-up ignored.
-        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
-            signal.signal(number, _stop)
-    cli(standalone_mode=True)
+    stopping.install()
+    try:
+        cli(standalone_mode=True)
+    except SystemExit as end:
+        # A run that was over before the signal did anything has ended well.
+        raise SystemExit(end.code and (stopping.status() or end.code)) from None
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ from pseudolink.roles.linkage import (
     quiet,
 )
 from pseudolink.roles.people import link_map
+from pseudolink.roles.stated import statistics_problems
 from pseudolink.schema import LinkageSchema, load_schema
 from pseudolink.seal.package import file_digest, open_package, seal
 
@@ -170,16 +171,11 @@ def _mixed(manifests: Sequence[Manifest], agreed: Agreement) -> list[Problem]:
 def _delivery(plain: Path, manifest: Manifest, agreed: Agreement, design: LinkageSchema) -> Delivery:
     encodings = encoding_files.load(plain, design.layout)
     statistics: dict[str, Any] = dict(manifest.statistics)
-    problems = []
-    if set(statistics) != {"chance", "company", "coverage"}:
-        problems.append(Problem("statistics", "needs chance, company and coverage"))
+    width = encodings.records.shape[1]
+    records = len(np.unique(np.ascontiguousarray(encodings.records).view(f"V{width}")))
+    problems = statistics_problems(statistics, design, records)
     if manifest.rows != encodings.rows:
         problems.append(Problem("rows", "the manifest counts other rows than the encodings have"))
-    if not problems:
-        stated = statistics["company"]
-        names = [p.get("name") for p in stated.get("passes", [])] if isinstance(stated, dict) else []
-        if names != [p.name for p in design.passes]:
-            problems.append(Problem("statistics.company", "does not tell of every pass of the schema"))
     if problems:
         raise ArtefactError(problems, source=f"the encodings of {manifest.sender}")
     delivery = Delivery(
