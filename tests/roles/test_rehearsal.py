@@ -130,8 +130,8 @@ def test_it_works_where_the_system_tells_no_memory() -> None:
     code = """
 import sys
 sys.modules["resource"] = None
-real, sys.platform = sys.platform, "linux"
-import pyarrow, pandas, numba, scipy, cryptography
+real = sys.platform
+import click, pyarrow, pandas, numba, scipy, cryptography
 sys.platform = "win32"
 import types
 sys.modules["msvcrt"] = types.ModuleType("msvcrt")
@@ -140,6 +140,7 @@ assert rehearsal.peak_memory() is None
 from pseudolink.cli.anyone import _rehearsal_text
 cost = {"seconds": {"total": 1.0}, "peak_memory_bytes": None}
 assert _rehearsal_text({"pairs": [], **cost}) == "total 1.0 s"
+sys.platform = real
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
