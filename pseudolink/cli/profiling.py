@@ -36,6 +36,9 @@ _LONGEST = 40
 @click.argument("extract", type=READABLE)
 @click.option("--schema", type=READABLE, required=True, help="Linkage schema (TOML); passes may come later.")
 @click.option("--html", type=NEW_PATH, help="Write the profile as one HTML page too; a new file.")
+@click.option(
+    "--strict", is_flag=True, help="Refuse cells that break a rule; lists rows and rules, no values."
+)
 @click.option("--show-values", is_flag=True, help="Show common values and wrong cells; on a terminal alone.")
 @encoding_option
 @delimiter_option
@@ -45,6 +48,7 @@ def profile(
     extract: Path,
     schema: Path,
     html: Path | None,
+    strict: bool,
     show_values: bool,
     encoding: str,
     delimiter: str | None,
@@ -62,7 +66,9 @@ def profile(
     if html is not None:
         files.refuse_existing(html)
     design = load_schema(schema, passes_needed=False)
-    found = role.profile(extract, design, encoding=encoding, delimiter=delimiter, with_values=show_values)
+    found = role.profile(
+        extract, design, encoding=encoding, delimiter=delimiter, strict=strict, with_values=show_values
+    )
     if html is not None:
         files.write_bytes(html, render(found.counts).encode())
     emit(found.counts, "" if as_json else _text(found.counts, found.values), as_json=as_json)

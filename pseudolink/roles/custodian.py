@@ -103,6 +103,7 @@ def profile(
     encoding: str = "utf-8",
     delimiter: str | None = None,
     today: date | None = None,
+    strict: bool = False,
     with_values: bool = False,
 ) -> Profiled:
     """
@@ -113,17 +114,19 @@ def profile(
 
     Args:
         schema: may have no passes yet.
+        strict: refuse an extract with cells that break a rule, and list their rows.
         with_values: look up the values behind the counts too.
 
     Raises:
         InputError: the extract cannot be read.
+        FieldRuleError: strict, and cells break a rule.
 
     Source: specs/cleaning-v1.md, section 14.
     """
     table = read_extract(extract, encoding=encoding, delimiter=delimiter)
     day = today or date.today()
     # A profile is for finding out what is wrong, so a field without its column is a finding too.
-    cleaned = clean_table(table, schema, needed=(), today=day, source=_name(extract))
+    cleaned = clean_table(table, schema, strict=strict, needed=(), today=day, source=_name(extract))
     counts = {
         "source": _name(extract),
         **profile_of(cleaned, schema, table, today=day),

@@ -179,6 +179,18 @@ def test_no_page_is_left_when_the_extract_cannot_be_read(files: tuple[Path, Path
     assert sorted(p.name for p in tmp_path.iterdir()) == ["extract.csv", "schema.toml"]
 
 
+def test_strict_lists_rows_and_rules_and_leaves_no_page(files: tuple[Path, Path], tmp_path: Path) -> None:
+    extract, schema = files
+    page = tmp_path / "page.html"
+    result = run(extract, "--schema", schema, "--strict", "--html", page, code=1)
+    assert result.stderr.startswith("PL-CLEAN-02")
+    assert "row " in result.stderr
+    assert "breaks dob." in result.stderr or "breaks date." in result.stderr
+    no_value_in(result.stderr)
+    assert not page.exists()
+    assert result.stdout == ""
+
+
 def test_fields_without_passes_can_be_profiled(files: tuple[Path, Path]) -> None:
     """A data team looks at its extract before passes are planned."""
     files[1].write_text(FIELDS, encoding="utf-8")
