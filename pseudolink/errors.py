@@ -277,3 +277,37 @@ class ReleaseError(PseudolinkError):
     """The release cannot be made from what was given."""
 
     code = "PL-RELEASE-01"
+
+
+# ---------------------------------------------------------------- tables
+
+
+class TableInputError(ProblemsError):
+    """The file or the definition does not give a table: not a row a person, no such column."""
+
+    code = "PL-TABLE-01"
+    what = "table"
+
+
+class AreaTableError(PseudolinkError):
+    """A table by council or another authority was not asked for in so many words."""
+
+    code = "PL-TABLE-02"
+
+
+class TableTooLargeError(PseudolinkError):
+    """More cells or combinations than can be protected together."""
+
+    code = "PL-TABLE-03"
+
+
+class UnsafeTableError(PseudolinkError):
+    """No suppression pattern protects everybody, given what was published before."""
+
+    code = "PL-TABLE-04"
+
+
+class TableLedgerError(PseudolinkError):
+    """The ledger of published tables cannot be read or has been changed."""
+
+    code = "PL-TABLE-05"

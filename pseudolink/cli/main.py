@@ -35,6 +35,10 @@ COMMANDS = {
         "Operator: link sealed encodings; the link map is sealed again.",
     ),
     "release": ("pseudolink.cli.releaser:release", "Releaser: join link map and payloads into a dataset."),
+    "tables": (
+        "pseudolink.cli.researcher:tables",
+        "Researcher: tables in which nobody and no family can be identified.",
+    ),
     "ledger": ("pseudolink.cli.reviewer:ledger", "Verify and show the chain of receipts."),
 }
 
