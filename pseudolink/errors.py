@@ -311,3 +311,22 @@ class TableLedgerError(PseudolinkError):
     """The ledger of published tables cannot be read or has been changed."""
 
     code = "PL-TABLE-05"
+
+
+class DisclosureRulesError(ProblemsError):
+    """The disclosure rules of the agreement do not fit the release, or are no rules."""
+
+    code = "PL-DISC-01"
+    what = "disclosure rules"
+
+
+class DisclosureError(PseudolinkError):
+    """No release can be made that keeps the disclosure rules."""
+
+    code = "PL-DISC-02"
+
+
+class NotAcceptedError(PseudolinkError):
+    """The releaser did not accept the disclosure report; nothing was released."""
+
+    code = "PL-DISC-03"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,6 +17,7 @@ from pseudolink.cli.common import (
     json_option,
     passphrase_option,
     refusals,
+    say,
 )
 
 
@@ -27,6 +31,7 @@ from pseudolink.cli.common import (
 @click.option("--key", type=READABLE, required=True, help="The releaser's ID.party.key.")
 @click.option("--release-key", type=READABLE, required=True, help="The release key, for pseudonyms.")
 @click.option("-o", "--output", type=NEW_PATH, required=True, help="New folder for the dataset.")
+@click.option("--accept", is_flag=True, help="Accept the disclosure report; without it a terminal asks.")
 @click.option("--ledger", type=NEW_PATH, help="Where the receipt goes; default ledger.jsonl beside --output.")
 @passphrase_option
 @json_option
@@ -38,6 +43,7 @@ def release(
     key: Path,
     release_key: Path,
     output: Path,
+    accept: bool,
     ledger: Path | None,
     passphrase_file: Path | None,
     as_json: bool,
@@ -56,6 +62,7 @@ def release(
         release_key=ReleaseKey.load(release_key, phrase),
         output=output,
         ledger=ledger or output.parent / "ledger.jsonl",
+        accept=lambda report: _accepted(report, accept),
     )
     result = {
         "folder": str(found.folder),
@@ -68,3 +75,30 @@ def release(
         f"released {found.rows:,} people, {len(found.columns)} columns: {found.folder}",
         as_json=as_json,
     )
+
+
+def _accepted(report: dict[str, Any], accept: bool) -> bool:
+    """Show what the disclosure rules did; whether the releaser takes it."""
+    for line in _lines(report):
+        say(line)
+    if accept or not sys.stdin.isatty():
+        return accept
+    return click.confirm("Release the dataset so?", err=True)
+
+
+def _lines(report: dict[str, Any]) -> Iterator[str]:
+    before, after = report["before"], report["after"]
+    yield f"disclosure rules {report['rules']['profile']!r}, k = {report['rules']['k']}"
+    for name, one in report["columns"].items():
+        done = [f"step {one['step']}"] if one["step"] else []
+        done += [f"{one['suppressed']:,} values suppressed"] if one["suppressed"] else []
+        done += [f"{one['top_coded']:,} top-coded"] if one.get("top_coded") else []
+        yield f"  {name}: {', '.join(done) or 'as it was'}"
+    yield f"  people in classes below k: {before['below_k']:,} before, {after['below_k']:,} after"
+    yield f"  expected to be singled out: {before['expected']:,.1f} before, {after['expected']:,.1f} after"
+    risk = f"{before['household_risk']:.1%} before, {after['household_risk']:.1%} after"
+    yield f"  largest household risk: {risk}"
+    events = report["events"]
+    if events["columns"]:
+        alone = f"{events['unique_before']:,} before, {events['unique_after']:,} after"
+        yield f"  event sequences of one person: {alone}"

@@ -5,7 +5,7 @@ The releaser: join the link map with the payloads and make the de-identified dat
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from pseudolink import files
 from pseudolink.agreement import Agreement, load_signed, require_own_key, today_utc
-from pseudolink.errors import MixedArtefactsError, NotPermittedError, Problem
+from pseudolink.errors import MixedArtefactsError, NotAcceptedError, NotPermittedError, Problem
 from pseudolink.formats import linkmap
 from pseudolink.formats import payload as payloads
 from pseudolink.formats.manifest import Manifest
@@ -26,12 +26,18 @@ from pseudolink.keys.party import PartyKey
 from pseudolink.keys.release import ReleaseKey
 from pseudolink.ledger import chain
 from pseudolink.release.dataset import assemble
+from pseudolink.release.microdata.protect import protect
+from pseudolink.release.microdata.rules import parse_rules
 from pseudolink.seal.package import file_digest, open_package
 
 FORMAT = "pseudolink/release/1"
 PARQUET = "release.parquet"
 CSV = "release.csv"
 DESCRIPTION = "release.json"
+DISCLOSURE = "disclosure.json"
+
+#: ``accept(report) -> whether the releaser accepts what the disclosure rules did and left``.
+Accept = Callable[[dict[str, Any]], bool]
 STATEMENT = (
     "Pseudonymised data for research under the agreement named here. It must not be used for "
     "decisions about individuals or families, must not be shared with a local authority or another "
@@ -58,13 +64,16 @@ def release(
     release_key: ReleaseKey,
     output: Path,
     ledger: Path,
+    accept: Accept | None = None,
     today: date | None = None,
 ) -> Released:
     """
     Make the release from a sealed link map and the sealed payloads of all parties.
 
     Args:
-        output: new folder; gets the dataset as Parquet and CSV, and its description as JSON.
+        output: new folder; gets the dataset as Parquet and CSV, its description as JSON and, where the
+            agreement has disclosure rules, the report of what they did.
+        accept: is shown that report; without it, or when it says no, nothing is released.
 
     Raises:
         PseudolinkError: whatever does not fit; no output is left then.
@@ -90,9 +99,15 @@ def release(
             programme=_programme(agreed, release_key),
             family=lambda value: release_key.family(agreed.project, value),
         )
+        table, report = _protected(table, agreed, accept)
+        if report is not None:
+            (folder / DISCLOSURE).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
         pq.write_table(table, folder / PARQUET, compression="zstd")
         pa.csv.write_csv(table, folder / CSV)
-        description = _describe(table, manifest, agreed, release_key, today)
+        description = {
+            **_describe(table, manifest, agreed, release_key, today),
+            "disclosure_rules": None if report is None else report["rules"],
+        }
         (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
         chain.append(
             ledger,
@@ -109,6 +124,22 @@ def release(
             },
         )
     return Released(output, output / PARQUET, table.num_rows, tuple(table.column_names))
+
+
+def _protected(
+    table: pa.Table, agreed: Agreement, accept: Accept | None
+) -> tuple[pa.Table, dict[str, Any] | None]:
+    """The dataset under the agreement's disclosure rules, and the report that was accepted."""
+    if agreed.disclosure is None:
+        return table, None
+    family = payloads.FAMILY_ID if payloads.FAMILY_ID in table.column_names else None
+    found = protect(table, parse_rules(agreed.disclosure), family=family)
+    if accept is None or not accept(found.report):
+        raise NotAcceptedError(
+            "the disclosure report was not accepted; nothing was released",
+            advice="Read it, then accept it: answer yes on a terminal, or give --accept.",
+        )
+    return found.table, found.report
 
 
 def _payloads(
