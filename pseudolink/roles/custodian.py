@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from pseudolink import files
 from pseudolink.agreement import Agreement, Party, load_signed, require_own_key, today_utc
+from pseudolink.clean.common import without_common
 from pseudolink.clean.extract import clean_table
 from pseudolink.clean.profile import FieldValues, values_of
 from pseudolink.clean.profile import profile as profile_of
@@ -130,7 +131,7 @@ def profile(
     counts = {
         "source": _name(extract),
         **profile_of(cleaned, schema, table, today=day),
-        **_passes(cleaned, schema),
+        **_passes(without_common(cleaned, schema), schema),
     }
     return Profiled(counts, values_of(cleaned, schema, table, today=day) if with_values else None)
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pseudolink.clean.common import without_common
 from pseudolink.clean.extract import clean_table
 from pseudolink.clean.reader import column_key
 from pseudolink.encode import extract as encoding
@@ -117,6 +118,7 @@ def _prepared(
     cleaned = clean_table(
         table, schema, strict=options.strict, today=options.today, needed=needed, source=source
     )
+    cleaned = without_common(cleaned, schema)
     workers = options.workers or os.cpu_count() or 1
     return cleaned, KeyRing.derived(derive, schema, project), partial(threads.run, threads=workers)
 
