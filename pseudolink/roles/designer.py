@@ -7,19 +7,23 @@ A custodian plans with its own extract. No truth is used, and nothing but the sc
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pseudolink import files
+from pseudolink.clean.common import without_common
 from pseudolink.clean.extract import clean_table
 from pseudolink.clean.reader import read_extract
 from pseudolink.components import COMPARABLE, split
 from pseudolink.encode.planning import NUMBERS, Chosen, Limits, Material, choose
+from pseudolink.engines import threads
 from pseudolink.errors import LinkageError, UsageError
 from pseudolink.formats.cleaned import Cleaned, Column
 from pseudolink.roles.linkage import Report, quiet
@@ -117,7 +121,8 @@ def plan(
     parts = []
     for source in extracts:
         name = Path(source).name if isinstance(source, (str, Path)) else "the table"
-        parts.append(clean_table(read_extract(source), design, source=name).one_a_record())
+        cleaned = clean_table(read_extract(source), design, source=name)
+        parts.append(without_common(cleaned, design).one_a_record())
     union = _joined(parts, list(design.fields))
     everybody = max(population or 0, max(part.rows for part in parts))
     held = [name for name, column in union.fields.items() if len(column.values)]
@@ -135,7 +140,8 @@ def plan(
     kinds = {name: field.kind for name, field in usable.fields.items()}
     pairs = erring_copies(originals, kinds, rates, copies=copies, seed=seed)
     limits = Limits(company, component, passes, everybody)
-    chosen = choose(Material(people, pairs, originals.rows, copies), usable, limits, report=report)
+    run = partial(threads.run, threads=os.cpu_count() or 1)
+    chosen = choose(Material(people, pairs, originals.rows, copies), usable, limits, run=run, report=report)
     if not chosen:
         raise LinkageError(
             "no pass keeps to the floor for this population",
@@ -219,6 +225,8 @@ def _text(
             lines.append("optional = true")
         if field.also:
             lines.append(f"also = {json.dumps(list(field.also))}")
+        if field.common is not None:
+            lines.append(f"common = {field.common:f}")
         lines.append("")
     lines += _filters(design)
     for index, one in enumerate(chosen):
