@@ -1,7 +1,7 @@
 """
-Compiled loops of the planner: sets of records as bits, and records that share a key.
+Compiled loops of the planner and the floor: sets of records as bits, records that share a key.
 
-Source: specs/planning-v1.md, sections 3 and 4.
+Source: specs/planning-v1.md, sections 3 and 4; specs/encoding-v1.md, section 6.
 """
 
 from __future__ import annotations
@@ -107,6 +107,33 @@ def alike(
     return total, largest
 
 
+@numba.njit(nogil=True, cache=True)
+def pairs(
+    keys: Words,
+    present: Flags,
+    slots: Words,
+    size: npt.NDArray[np.int32],
+    stamp: npt.NDArray[np.int32],
+    now: int,
+) -> int:  # pragma: no cover
+    """How many pairs of rows share their key; the table is as for :func:`alike`."""
+    mask = np.uint64(len(slots) - 1)
+    total = 0
+    for row in range(len(keys)):
+        if present[row]:
+            key = keys[row]
+            at = ((key * _SPREAD) >> np.uint64(24)) & mask
+            while stamp[at] == now and slots[at] != key:
+                at = (at + _ONE) & mask
+            if stamp[at] != now:
+                stamp[at] = now
+                slots[at] = key
+                size[at] = 0
+            total += size[at]
+            size[at] += 1
+    return total
+
+
 class Table:
     """A hash table for n rows that is used again and again; one a thread."""
 
@@ -125,3 +152,70 @@ class Table:
         return alike(
             keys, present, most, self._slots, self._owner, self._size, self._stamp, self._now, self.found
         )  # fmt: skip
+
+    def pairs(self, keys: Words, present: Flags) -> int:
+        """As :func:`pairs`; at most as many rows as the table is for."""
+        self._now += 1
+        return pairs(keys, present, self._slots, self._size, self._stamp, self._now)
+
+
+@numba.njit(nogil=True, cache=True)
+def _suspects(words: Words, present: Flags, slots: int, found: Flags) -> int:  # pragma: no cover
+    seen = np.zeros(slots >> 6, dtype=np.uint64)
+    twice = np.zeros(slots >> 6, dtype=np.uint64)
+    mask = np.uint64(slots - 1)
+    for row in range(len(words)):
+        if present[row]:
+            at = (words[row] * _SPREAD >> np.uint64(20)) & mask
+            bit = _ONE << (at & np.uint64(63))
+            word = at >> np.uint64(6)
+            if seen[word] & bit:
+                twice[word] |= bit
+            seen[word] |= bit
+    count = 0
+    for row in range(len(words)):
+        found[row] = False
+        if present[row]:
+            at = (words[row] * _SPREAD >> np.uint64(20)) & mask
+            if twice[at >> np.uint64(6)] & (_ONE << (at & np.uint64(63))):
+                found[row] = True
+                count += 1
+    return count
+
+
+def suspects(words: Words, present: Flags) -> Index:
+    """
+    Rows whose word may stand twice, in two runs over the rows: every row whose word does, and a few
+    of the others. Needs 32 to 64 bits a row and no sorting of all of them.
+    """
+    found = np.zeros(len(words), dtype=np.bool_)
+    _suspects(words, present, 1 << max(6, (16 * len(words)).bit_length()), found)
+    return np.flatnonzero(found)
+
+
+@numba.njit(nogil=True, cache=True)
+def _root(parent: npt.NDArray[np.int32], one: int) -> int:  # pragma: no cover
+    while parent[one] != one:
+        parent[one] = parent[parent[one]]
+        one = parent[one]
+    return one
+
+
+@numba.njit(nogil=True, cache=True)
+def tie(
+    parent: npt.NDArray[np.int32], size: npt.NDArray[np.int32], a: Index, b: Index
+) -> None:  # pragma: no cover
+    """
+    Join the components of a[i] and b[i] for every i.
+
+    Args:
+        parent, size: (n,) int32, a forest that begins as 0, 1, …, n - 1 and ones; a root's size is
+            the number of its component.
+    """
+    for i in range(len(a)):
+        left, right = _root(parent, a[i]), _root(parent, b[i])
+        if left != right:
+            if size[left] < size[right]:
+                left, right = right, left
+            parent[right] = left
+            size[left] += size[right]

@@ -22,7 +22,8 @@ from pseudolink.clean.common import without_common
 from pseudolink.clean.extract import clean_table
 from pseudolink.clean.reader import read_extract
 from pseudolink.components import COMPARABLE, split
-from pseudolink.encode.planning import NUMBERS, Chosen, Limits, Material, choose
+from pseudolink.encode.planning import NUMBERS, Chosen, Material, choose
+from pseudolink.encode.planning_floor import Limits
 from pseudolink.engines import threads
 from pseudolink.errors import LinkageError, UsageError
 from pseudolink.formats.cleaned import Cleaned, Column

@@ -9,7 +9,8 @@ import pytest
 from reference_linkage import cleaned_of, schema_of
 
 from pseudolink.encode.derive import derive
-from pseudolink.encode.planning import Limits, Material, choose, combinations_of
+from pseudolink.encode.planning import Material, choose, combinations_of
+from pseudolink.encode.planning_floor import Limits
 from pseudolink.synthetic.copies import ErrorRates, erring_copies
 
 SCHEMA = schema_of([["forename", "dob"]])
