@@ -78,13 +78,15 @@ class Material:
 
     people: cleaned extracts, in each of which company is measured: two extracts hold the same
     people, so records of different ones are no company. pairs: n originals and, below them,
-    ``copies`` erring copies of each (n * (copies + 1) rows), whose agreement is measured.
+    ``copies`` erring copies of each (n * (copies + 1) rows): passes are chosen for what they find
+    of them. expected: other such copies, of which it is told what the passes find; ``pairs`` if None.
     """
 
     people: tuple[Cleaned, ...]
     pairs: Cleaned
     originals: int
     copies: int
+    expected: Cleaned | None = None
 
 
 def combinations_of(schema: LinkageSchema) -> Iterator[tuple[str, ...]]:
@@ -108,15 +110,26 @@ def combinations_of(schema: LinkageSchema) -> Iterator[tuple[str, ...]]:
                     yield (join(NAMES, derivation), *on)
 
 
-def _agreements(material: Material, schema: LinkageSchema, components: Iterable[str]) -> dict[str, Words]:
+def _agreements(
+    pairs: Cleaned, originals: int, schema: LinkageSchema, components: Iterable[str]
+) -> dict[str, Words]:
     """Component -> the erring copies that agree with their original on it."""
-    parts = Components(material.pairs, schema)
+    parts = Components(pairs, schema)
     found = {}
     for name in sorted(set(components)):
         codes = parts[name].codes
-        original = np.tile(codes[: material.originals], material.copies)
-        found[name] = packed((original == codes[material.originals :]) & (original >= 0))
+        original = np.resize(codes[:originals], len(codes) - originals)
+        found[name] = packed((original == codes[originals:]) & (original >= 0))
     return found
+
+
+def found_share(
+    pairs: Cleaned, originals: int, schema: LinkageSchema, passes: Sequence[Sequence[str]]
+) -> float:
+    """The share of erring copies, below the originals in ``pairs``, of which passes find any token."""
+    agreements = _agreements(pairs, originals, schema, {name for on in passes for name in on})
+    found = np.bitwise_or.reduce(np.stack([_all([agreements[name] for name in on]) for on in passes]))
+    return ones(found) / max(pairs.rows - originals, 1)
 
 
 def choose(
@@ -150,29 +163,33 @@ def choose(
             report("plan", min((number + 1) * _BATCH, len(tried)), len(tried))
     if not options:
         return []
-    return _Choice(options, floor, _agreements(material, schema, components), material).made(limits.passes)
+    agreements = _agreements(material.pairs, material.originals, schema, components)
+    choice = _Choice(options, floor, agreements)
+    picked = choice.made(limits.passes)
+    if material.expected is not None:
+        agreements = _agreements(material.expected, material.originals, schema, components)
+        choice = _Choice([options[n] for n in picked], floor, agreements)
+        picked = list(range(len(picked)))
+    return choice.told(picked, material.originals * material.copies)
 
 
 class _Choice:
     """The search among options: which copies each finds, and to which records it gives company."""
 
-    def __init__(
-        self, options: list[Option], floor: Floor, agreements: dict[str, Words], material: Material
-    ) -> None:
+    def __init__(self, options: list[Option], floor: Floor, agreements: dict[str, Words]) -> None:
         self.options, self.floor = options, floor
         self.found = np.stack([_all([agreements[name] for name in one.on]) for one in options])
         self.alike = np.stack([one.alike for one in options])
         self.unseen = np.stack([one.unseen for one in options])
-        self.pairs = material.originals * material.copies
         self.people = int(floor.rows.sum())
         self.forgiven = max(_FORGIVEN * self.people, 2.0)
         self._gain = np.zeros(len(options), dtype=np.int64)
         self._total = np.zeros(len(options), dtype=np.int64)
 
-    def made(self, most: int) -> list[Chosen]:
+    def made(self, most: int) -> list[int]:
         """The passes that are taken."""
         picked = self._improved(self._greedy([], most))
-        return self._told(self._greedy(picked, most))
+        return self._greedy(picked, most)
 
     def _gains(self, got: Words, asked: Flags) -> Index:
         fresh(self.found, got, asked, self._gain)
@@ -248,7 +265,7 @@ class _Choice:
         others, _ = self._covered([n for n in picked if n != one])
         return ones(self.found[one] & ~others)
 
-    def _told(self, picked: list[int]) -> list[Chosen]:
+    def told(self, picked: Sequence[int], pairs: int) -> list[Chosen]:
         """The passes in the order of what each adds to those before it, with what it adds."""
         got, company = self._covered([])
         left = list(picked)
@@ -269,12 +286,12 @@ class _Choice:
             told.append(
                 Chosen(
                     option.on,
-                    float(gain[best]) / self.pairs,
-                    ones(got) / self.pairs,
+                    float(gain[best]) / pairs,
+                    ones(got) / pairs,
                     self.floor.share(cost),
                     self.floor.share(self._company(company, done)),
                     int(option.largest.max()),
-                    float(alone[best]) / self.pairs,
+                    float(alone[best]) / pairs,
                 )
             )
         return told

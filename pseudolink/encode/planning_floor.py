@@ -65,7 +65,7 @@ class Option:
     largest: Index
 
 
-class _Keys:
+class Keys:
     """
     A random word for every value of every component; a combination's key is their sum.
 
@@ -100,7 +100,7 @@ class Floor:
         self, people: Sequence[Cleaned], schema: LinkageSchema, limits: Limits, components: Iterable[str]
     ) -> None:
         components = sorted(set(components))
-        self.keys = [_Keys(one, schema, components) for one in people]
+        self.keys = [Keys(one, schema, components) for one in people]
         self.rows = np.asarray([one.rows for one in people], dtype=np.int64)
         self.scale = np.maximum(limits.population / np.maximum(self.rows, 1), 1.0)
         self.allowed = _RESERVE * limits.company * self.rows / self.scale
@@ -166,7 +166,8 @@ class Floor:
         if on not in known:
             rows = min(_PROBED, int(self.rows[number]))
             pairs = table.pairs(*self.keys[number].of(on, rows))
-            known[on] = 2 * pairs / max(rows * (rows - 1), 1)
+            # Half a pair more than is seen, or the rarest would be the ones that are taken by luck.
+            known[on] = (2 * pairs + 1) / max(rows * (rows - 1), 1)
         return known[on]
 
     def counts(self, with_company: Words) -> Index:
