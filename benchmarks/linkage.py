@@ -307,7 +307,8 @@ def with_ratios(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 HEADINGS = (
     "set", "rows", "tool", "P", "R", "F1", "F1 ÷ Splink's at 0.5", "at best", "expected P", "expected R",
-    "planned R", "careful", "careless", "candidates", "company", "passes", "bytes", "plan s", "encode s", "link s", "all s", "MiB",
+    "planned R", "careful", "careless", "candidates", "company", "passes", "bytes", "plan s", "encode s",
+    "link s", "all s", "MiB",
 )  # fmt: skip
 
 

@@ -181,6 +181,7 @@ class _Choice:
         self.found = np.stack([_all([agreements[name] for name in one.on]) for one in options])
         self.alike = np.stack([one.alike for one in options])
         self.unseen = np.stack([one.unseen for one in options])
+        self.twins = np.asarray([one.twins for one in options], dtype=np.bool_)
         self.people = int(floor.rows.sum())
         self.forgiven = max(_FORGIVEN * self.people, 2.0)
         self._gain = np.zeros(len(options), dtype=np.int64)
@@ -195,18 +196,21 @@ class _Choice:
         fresh(self.found, got, asked, self._gain)
         return np.where(asked, self._gain, 0)
 
-    def _costs(self, company: Words, asked: Flags) -> Floats:
+    def _costs(self, company: Words, picked: Sequence[int], asked: Flags) -> Floats:
         """(options, extracts): records of company that each would add, those that are not seen too."""
         columns = []
         for number, (a, b) in enumerate(zip(self.floor.starts, self.floor.ends, strict=True)):
             fresh(self.alike[:, a:b], company[a:b], asked, self._total)
-            columns.append(np.where(asked, self._total + self.unseen[:, number], 0.0))
+            unseen = self.unseen[:, number]
+            if not self.twins[list(picked)].any():
+                unseen = unseen + np.where(self.twins, self.floor.twins[number], 0.0)
+            columns.append(np.where(asked, self._total + unseen, 0.0))
         return np.stack(columns, axis=1)
 
     def _company(self, company: Words, picked: Sequence[int]) -> Floats:
         """(extracts,) records of company that the passes picked give."""
         total: Floats = self.floor.counts(company) + self.unseen[list(picked)].sum(axis=0)
-        return total
+        return total + self.floor.twins if self.twins[list(picked)].any() else total
 
     def _covered(self, picked: Sequence[int]) -> tuple[Words, Words]:
         empty = (np.zeros_like(self.found[0]), np.zeros_like(self.alike[0]))
@@ -223,7 +227,7 @@ class _Choice:
         while len(picked) < most:
             gain = self._gains(got, asked)
             asked &= gain > 0
-            cost = self._costs(company, asked)
+            cost = self._costs(company, picked, asked)
             possible = asked & (self._company(company, picked) + cost <= self.floor.allowed).all(axis=1)
             if not possible.any():
                 break
@@ -250,7 +254,7 @@ class _Choice:
                 asked &= gain > gain[one]
                 if not asked.any():
                     continue
-                total = self._company(company, rest) + self._costs(company, asked)
+                total = self._company(company, rest) + self._costs(company, rest, asked)
                 asked &= (total <= self.floor.allowed).all(axis=1)
                 best = int(np.argmax(np.where(asked, gain, -1)))
                 if asked[best] and self.floor.small([self.options[n] for n in (*rest, best)]):
@@ -279,17 +283,18 @@ class _Choice:
             best = max(left, key=lambda n: (gain[n], -n))
             left.remove(best)
             option = self.options[best]
-            cost = self.floor.counts(option.alike & ~company) + option.unseen
+            before = self._company(company, done)
             got |= self.found[best]
             company |= option.alike
             done.append(best)
+            total = self._company(company, done)
             told.append(
                 Chosen(
                     option.on,
                     float(gain[best]) / pairs,
                     ones(got) / pairs,
-                    self.floor.share(cost),
-                    self.floor.share(self._company(company, done)),
+                    self.floor.share(total - before),
+                    self.floor.share(total),
                     int(option.largest.max()),
                     float(alone[best]) / pairs,
                 )

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from pseudolink.components import NAMES, SORTED, join, split
 from pseudolink.encode.bits import Flags, Index, Table, Words, packed
 from pseudolink.encode.tokens import Components
 from pseudolink.formats.cleaned import Cleaned
@@ -28,10 +29,15 @@ Floats = npt.NDArray[np.float64]
 On = tuple[str, ...]
 
 _WIDEST_SHARE = 0.6
+#: Components whose agreement is counted together at most (one fewer than this).
+_MOST_TOGETHER = 4
 #: Share of the company allowed that a plan uses: other parties' extracts are not quite like these.
 _RESERVE = 0.9
 #: Records whose pairs tell how often two records agree on a few components.
 _PROBED = 30_000
+#: Share of people who have a twin with their surname or address in a population of which an extract
+#: is a part. In a sample twins are parted; a pass without any of the forename joins them.
+_TWINS = 0.015
 
 
 @dataclass(frozen=True)
@@ -57,12 +63,14 @@ class Option:
     alike: which records have company, packed, extract after extract.
     unseen: (extracts,) records that would have company in the population beyond those, in the
         scale of the extract. largest: (extracts,) records of the largest block in the population.
+    twins: whether it joins twins: no part of the forename is in it, and not a number.
     """
 
     on: On
     alike: Words
     unseen: Floats
     largest: Index
+    twins: bool
 
 
 class Keys:
@@ -105,6 +113,8 @@ class Floor:
         self.scale = np.maximum(limits.population / np.maximum(self.rows, 1), 1.0)
         self.allowed = _RESERVE * limits.company * self.rows / self.scale
         self.component = limits.component
+        self.twins = _TWINS * self.rows / self.scale * (1.0 - 1.0 / self.scale)
+        self._named = schema.named
         self.ends = np.cumsum((self.rows + 63) // 64)
         self.starts = self.ends - (self.rows + 63) // 64
         self._edges: dict[tuple[int, On], tuple[Index, Index]] = {}
@@ -135,6 +145,7 @@ class Floor:
             np.concatenate(with_company),
             np.asarray(unseen, dtype=np.float64),
             np.asarray(largest, dtype=np.int64),
+            len(on) > 1 and not {NAMES, *self._named[:1]} & {split(c)[0] for c in on},
         )
 
     def expected(self, number: int, on: On, table: Table) -> float:
@@ -148,10 +159,12 @@ class Floor:
         if len(on) == 1:
             # A number has no parts. That a sample shows none twice is no proof that there are none.
             return 1.0 - 1.0 / scale
+        on = self._parted(on)
         splits = (
             (left, tuple(c for c in on if c not in left))
             for size in range((len(on) + 1) // 2, len(on))
             for left in combinations(on, size)
+            if size < _MOST_TOGETHER
         )
         most = max(
             self._share(number, left, table) * self._share(number, right, table) for left, right in splits
@@ -160,14 +173,26 @@ class Floor:
         # it can be added to what is counted there, company is divided by the scale.
         return most * float(self.rows[number]) ** 2 * (1.0 - 1.0 / scale)
 
+    def _parted(self, on: On) -> On:
+        """Both names in place of the order-free component of them, so that each can stand with others."""
+        parts: list[str] = []
+        for component in on:
+            field, derivation = split(component)
+            inner = (
+                [join(name, SORTED[derivation]) for name in self._named] if field == NAMES else [component]
+            )
+            parts += inner
+        return tuple(parts)
+
     def _share(self, number: int, on: On, table: Table) -> float:
         """Share of the pairs of records that agree on some components."""
         known = self._agreeing[number]
         if on not in known:
             rows = min(_PROBED, int(self.rows[number]))
             pairs = table.pairs(*self.keys[number].of(on, rows))
-            # Half a pair more than is seen, or the rarest would be the ones that are taken by luck.
-            known[on] = (2 * pairs + 1) / max(rows * (rows - 1), 1)
+            # A standard error more than is seen, or what looks rarest by luck would be taken.
+            most = pairs + (pairs + 1.0) ** 0.5
+            known[on] = min(2.0 * most / max(rows * (rows - 1), 1), 1.0)
         return known[on]
 
     def counts(self, with_company: Words) -> Index:
