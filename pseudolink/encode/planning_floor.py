@@ -31,6 +31,7 @@ On = tuple[str, ...]
 _WIDEST_SHARE = 0.6
 #: Components whose agreement is counted together at most (one fewer than this).
 _MOST_TOGETHER = 4
+_LEAST_PAIRS = 10
 #: Share of the company allowed that a plan uses: other parties' extracts are not quite like these.
 _RESERVE = 0.9
 #: Records whose pairs tell how often two records agree on a few components.
@@ -118,7 +119,7 @@ class Floor:
         self.ends = np.cumsum((self.rows + 63) // 64)
         self.starts = self.ends - (self.rows + 63) // 64
         self._edges: dict[tuple[int, On], tuple[Index, Index]] = {}
-        self._agreeing: list[dict[On, float]] = [{} for _ in people]
+        self._agreeing: list[dict[On, tuple[int, float]]] = [{} for _ in people]
 
     def options(self, batch: list[On]) -> list[Option]:
         """Those of a batch that are not far too broad alone."""
@@ -154,21 +155,17 @@ class Floor:
         the pairs that agree on two parts of the pass; 0 where the extract is the population.
         """
         scale = float(self.scale[number])
-        if scale <= 1.0:
+        if scale <= 1.0 or len(on) == 1:  # a number is one person's; it has no parts
             return 0.0
-        if len(on) == 1:
-            # A number has no parts. That a sample shows none twice is no proof that there are none.
-            return 1.0 - 1.0 / scale
         on = self._parted(on)
-        splits = (
-            (left, tuple(c for c in on if c not in left))
-            for size in range((len(on) + 1) // 2, len(on))
+        splits = [
+            [self._share(number, part, table) for part in (left, tuple(c for c in on if c not in left))]
+            for size in range((len(on) + 1) // 2, min(len(on), _MOST_TOGETHER))
             for left in combinations(on, size)
-            if size < _MOST_TOGETHER
-        )
-        most = max(
-            self._share(number, left, table) * self._share(number, right, table) for left, right in splits
-        )
+        ]
+        # Parts on which hardly any pair agrees say little, if there are others.
+        known = [split for split in splits if all(pairs >= _LEAST_PAIRS for pairs, _ in split)]
+        most = max(left * right for (_, left), (_, right) in known or splits)
         # In the population a record meets scale x rows others; in the extract's own scale, so that
         # it can be added to what is counted there, company is divided by the scale.
         return most * float(self.rows[number]) ** 2 * (1.0 - 1.0 / scale)
@@ -184,15 +181,15 @@ class Floor:
             parts += inner
         return tuple(parts)
 
-    def _share(self, number: int, on: On, table: Table) -> float:
-        """Share of the pairs of records that agree on some components."""
+    def _share(self, number: int, on: On, table: Table) -> tuple[int, float]:
+        """Pairs of probed records that agree on some components, and the share of all pairs that may."""
         known = self._agreeing[number]
         if on not in known:
             rows = min(_PROBED, int(self.rows[number]))
             pairs = table.pairs(*self.keys[number].of(on, rows))
             # A standard error more than is seen, or what looks rarest by luck would be taken.
             most = pairs + (pairs + 1.0) ** 0.5
-            known[on] = min(2.0 * most / max(rows * (rows - 1), 1), 1.0)
+            known[on] = pairs, min(2.0 * most / max(rows * (rows - 1), 1), 1.0)
         return known[on]
 
     def counts(self, with_company: Words) -> Index:

@@ -88,8 +88,10 @@ class Plan:
                     "company_added": one.company_added,
                     "company": one.company,
                     "largest_block": one.largest_block,
+                    "alone": one.alone,
+                    "compare": list(planned.compare),
                 }
-                for one in self.passes
+                for one, planned in zip(self.passes, self.schema.passes, strict=True)
             ],
         }
 

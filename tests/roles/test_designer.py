@@ -145,9 +145,20 @@ def test_too_few_bytes_are_refused(folder):
         designer.plan([folder / "council.csv"], folder / "fields.toml", bytes_per_record=20)
 
 
-def test_a_population_too_large_for_the_floor_is_refused(folder):
+def test_a_population_too_large_for_the_floor_is_refused(folder, tmp_path):
+    """Without a number, that is: a number is one person's in any population."""
+    names = tmp_path / "names.toml"
+    names.write_text(FIELDS.split("[fields.nino]")[0])
     with pytest.raises(LinkageError):
-        designer.plan([folder / "council.csv"], folder / "fields.toml", population=10**9, company=0.0001)
+        designer.plan([folder / "council.csv"], names, population=10**9, company=0.0001)
+
+
+def test_a_cohort_can_plan_for_a_country(folder):
+    """A thousand people of families, for six hundred thousand: numbers and some narrow passes."""
+    found = designer.plan([folder / "council.csv"], folder / "fields.toml", population=600_000)
+    assert ("nino.stem",) in {one.on for one in found.passes}
+    assert len(found.passes) > 3
+    assert found.passes[-1].company <= 0.05
 
 
 def test_rates_of_the_schema_replace_the_defaults(folder, tmp_path):
