@@ -199,7 +199,10 @@ class Writer:
 
     def write(self, encodings: Encodings) -> None:
         """Add the rows of a chunk."""
-        table = to_table(encodings)
+        self.write_table(to_table(encodings))
+
+    def write_table(self, table: pa.Table) -> None:
+        """The same of a table that :func:`to_table` made."""
         if self._file is None:
             options = {"compression": "none", "use_dictionary": False, "write_statistics": False}
             self._file = pq.ParquetWriter(self._path, table.schema, **options)
