@@ -16,9 +16,11 @@ Source: specs/scoring-v1.md, section 2.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -56,9 +58,14 @@ def _pairs(counts: Index) -> int:
 
 def _summed(keys: npt.NDArray[np.generic], weight: Index) -> tuple[Index, Index, Index]:
     """Groups of equal keys: which group each is in, one member of each, and its weight."""
-    _, first, group = np.unique(keys, return_index=True, return_inverse=True)
-    total = np.bincount(group, weights=weight, minlength=len(first)).astype(np.int64)
-    return group.astype(np.int64), first.astype(np.int64), total
+    order = np.argsort(keys)
+    ordered = keys[order]
+    begins = np.append(True, ordered[1:] != ordered[:-1])[: len(keys)]
+    group = np.empty(len(keys), dtype=np.int64)
+    group[order] = np.cumsum(begins) - 1
+    at = np.flatnonzero(begins)
+    total = np.add.reduceat(weight[order], at) if len(at) else np.zeros(0, dtype=np.int64)
+    return group, order[at], total
 
 
 def _exactly(
@@ -200,7 +207,7 @@ class Tally:
 
     def of(self, parts: Components) -> Chunk:
         """The counts of some records: of the first version of each."""
-        _, first = np.unique(parts.cleaned.source, return_index=True)
+        first = parts.cleaned.first_rows()
         fields = {name: self._table(name, parts, first) for name in self._schema.evidence}
         swapped, named = self._exchangeable(parts, first)
         return Chunk(fields, swapped, named)
@@ -256,11 +263,21 @@ class Tally:
             self._swapped[subset].append(numbers)
         self._named += chunk.named
 
-    def measure(self) -> Statistics:
-        """Level frequencies of random pairs of the records added, for the manifest."""
-        fields = {name: self._field(name) for name in self._schema.evidence}
-        swapped = {",".join(sorted(subset)): coarsened(count) for subset, count in self._exchanged().items()}
-        return Statistics(fields, swapped, self._named * (self._named - 1) // 2)
+    def tasks(self) -> list[Callable[[], Any]]:
+        """What is left to do when all is added, to be done in any order; :meth:`measured` takes it."""
+        return [self._exchanged, *(partial(self._field, name) for name in self._schema.evidence)]
+
+    def measured(self, done: Sequence[Any]) -> Statistics:
+        """
+        Level frequencies of random pairs of the records added, for the manifest.
+
+        Args:
+            done: what :meth:`tasks` gave, in their order.
+        """
+        exchanged, *fields = done
+        swapped = {",".join(sorted(subset)): coarsened(count) for subset, count in exchanged.items()}
+        pairs = self._named * (self._named - 1) // 2
+        return Statistics(dict(zip(self._schema.evidence, fields, strict=True)), swapped, pairs)
 
     def _field(self, name: str) -> FieldStatistics:
         states = self._states[name]
@@ -270,6 +287,7 @@ class Tally:
             nothing = np.zeros(0, dtype=np.uint64)
             none = np.zeros((len(states[0]), 0), dtype=np.uint64)
             table = _Table(nothing, nothing.astype(np.int64), none, pa.array([], pa.large_string()))
+        del self._fields[name]  # it may be large, and is of no more use
         columns = dict(zip(sorted(states[0]), table.derived, strict=True))
         pairs, counts = _exactly(columns, table.weight, states)
         sampled = _sampled(self._schema.fields[name], table, columns, states) if compared else ()
@@ -351,4 +369,4 @@ def measure(cleaned: Cleaned, schema: LinkageSchema) -> Statistics:
     """The same of an extract that is in memory."""
     tally = Tally(schema)
     tally.add(tally.of(Components(cleaned, schema)))
-    return tally.measure()
+    return tally.measured([task() for task in tally.tasks()])

@@ -19,7 +19,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from pseudolink.components import DERIVATIONS, NAMES, join
 from pseudolink.encode import chance, floor
@@ -35,7 +34,6 @@ from pseudolink.formats.encodings import (
     PassColumns,
     Writer,
     read_tokens,
-    to_table,
 )
 from pseudolink.formats.statistics import Statistics
 from pseudolink.schema import LinkageSchema, Pass
@@ -59,6 +57,10 @@ class Run(Protocol):
 def in_turn(function: Callable[[Any], Any], chunks: Iterable[Any]) -> Iterator[Any]:
     """One chunk after another."""
     return map(function, chunks)
+
+
+def _done(task: Callable[[], Any]) -> Any:
+    return task()
 
 
 @dataclass(frozen=True)
@@ -195,13 +197,16 @@ class Encoding:
         encodings = Encodings.join([encodings for encodings, _ in taken])
         order = np.concatenate([order for _, order in taken])
         source = self._sources()[order]
-        measured, company = run(
-            lambda measure: measure(),
-            [self._tally.measure, lambda: floor.measure_passes(_numbered(source), encodings.passes.items())],
+        company, *counted = run(
+            _done,
+            [
+                lambda: floor.measure_passes(_numbered(source), encodings.passes.items()),
+                *self._tally.tasks(),
+            ],
         )
         if enforce_floor:
             self._enforce(company, order, source, again, lambda name: encodings.passes[name])
-        return Encoded(encodings, source, company, measured)
+        return Encoded(encodings, source, company, self._tally.measured(counted))
 
     def write(self, path: Path, *, run: Run = in_turn, again: Again | None = None) -> Written:
         """
@@ -210,25 +215,26 @@ class Encoding:
         Raises:
             FloorError: more company than the schema's floor allows; the file is then of no use.
         """
+        (ids, order, source, company), *counted = run(
+            _done, [partial(self._put_down, path), *self._tally.tasks()]
+        )
+        self._enforce(company, order, source, again, lambda name: next(read_tokens(path, [name]))[1])
+        return Written(ids, source, company, self._tally.measured(counted))
 
-        def taken(batch: tuple[list[Bytes], Index]) -> tuple[pa.Table, Bytes, Index]:
-            encodings, order = self._taken(batch)
-            return to_table(encodings), encodings.records, order
-
+    def _put_down(self, path: Path) -> tuple[Bytes, Index, Index, floor.Company]:
+        """Write the rows in their new order, and measure company in what was written."""
         ids, orders = [], []
         with Writer(path) as writer:
-            for table, some, order in run(taken, self._shuffle.batches(_GROUP_ROWS)):
-                writer.write_table(table)
-                ids.append(some)
+            for batch in self._shuffle.batches(_GROUP_ROWS):
+                encodings, order = self._taken(batch)
+                writer.write(encodings)
+                ids.append(encodings.records)
                 orders.append(order)
         order = np.concatenate(orders)
         source = self._sources()[order]
-        measured = self._tally.measure()
-        self._tally = chance.Tally(self._schema)  # what it held is of no more use
         names = [one.name for one in self._schema.passes]
         company = floor.measure_passes(_numbered(source), read_tokens(path, names))
-        self._enforce(company, order, source, again, lambda name: next(read_tokens(path, [name]))[1])
-        return Written(np.concatenate(ids), source, company, measured)
+        return np.concatenate(ids), order, source, company
 
     def _sources(self) -> Index:
         return np.concatenate([np.zeros(0, dtype=np.int64), *self._source])
@@ -335,9 +341,11 @@ def fresh_ids(source: Index) -> Bytes:
     Args:
         source: (n,) the row of the extract behind each row: versions of a record share its ID.
     """
+    if (source[1:] > source[:-1]).all():
+        drawn = np.frombuffer(secrets.token_bytes(RECORD_BYTES * len(source)), dtype=np.uint8)
+        return drawn.reshape(len(source), RECORD_BYTES)
     records, which = np.unique(source, return_inverse=True)
-    drawn = np.frombuffer(secrets.token_bytes(RECORD_BYTES * len(records)), dtype=np.uint8)
-    return drawn.reshape(len(records), RECORD_BYTES)[which]
+    return fresh_ids(records)[which]
 
 
 def encode(

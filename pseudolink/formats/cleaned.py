@@ -129,7 +129,13 @@ class Cleaned:
         fields = {name: Column(column.values, column.codes[rows]) for name, column in self.fields.items()}
         return Cleaned(len(rows), self.source[rows], fields, self.counts)
 
-    def one_a_record(self) -> Cleaned:
+    def first_rows(self) -> Rows:
         """The first version of every record, in the order of the extract."""
-        _, first = np.unique(self.source, return_index=True)
-        return self if len(first) == self.rows else self.take(first.astype(np.int64))
+        if (self.source[1:] > self.source[:-1]).all():  # no record has a second version
+            return np.arange(self.rows, dtype=np.int64)
+        return np.unique(self.source, return_index=True)[1].astype(np.int64)
+
+    def one_a_record(self) -> Cleaned:
+        """The same as rows of their own."""
+        first = self.first_rows()
+        return self if len(first) == self.rows else self.take(first)

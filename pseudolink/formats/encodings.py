@@ -199,10 +199,7 @@ class Writer:
 
     def write(self, encodings: Encodings) -> None:
         """Add the rows of a chunk."""
-        self.write_table(to_table(encodings))
-
-    def write_table(self, table: pa.Table) -> None:
-        """The same of a table that :func:`to_table` made."""
+        table = to_table(encodings)
         if self._file is None:
             options = {"compression": "none", "use_dictionary": False, "write_statistics": False}
             self._file = pq.ParquetWriter(self._path, table.schema, **options)
