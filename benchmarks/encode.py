@@ -217,7 +217,11 @@ def child(tool: str, path: Path, workers: int, warm: Path) -> dict[str, Any]:
         TOOLS[tool](warm, workers)
     found = TOOLS[tool](path, workers)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {**found, "cpu": time.process_time(), "mib": peak / (1024 if sys.platform != "darwin" else 1024 * 1024)}
+    return {
+        **found,
+        "cpu": time.process_time(),
+        "mib": peak / (1024 if sys.platform != "darwin" else 1024 * 1024),
+    }
 
 
 def run(tool: str, path: Path, workers: int, warm: Path, repeat: int = 1) -> dict[str, Any]:
@@ -285,10 +289,14 @@ def main() -> int:
     parser.add_argument("--clk-goal", type=float, default=30.0, help="the same of CLKs")
     parser.add_argument("--most-mib", type=float, default=1536.0, help="memory above which the run fails")
     parser.add_argument("--without-clkhash", action="store_true", help="pseudolink alone, for large files")
-    parser.add_argument("--folder", type=Path, help="where the files are made; default the system's temporary one")
+    parser.add_argument(
+        "--folder", type=Path, help="where the files are made; default the system's temporary one"
+    )
     given = parser.parse_args()
     _machine.show(_machine.header("clkhash"))
-    print(f"seed {given.seed}; the median of {given.repeat} runs of pseudolink, one of clkhash; bits compared\n")
+    print(
+        f"seed {given.seed}; the median of {given.repeat} runs of pseudolink, one of clkhash; bits compared\n"
+    )
     print("| records | tool | threads | s | records a second | ÷ clkhash | MiB |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     short = []

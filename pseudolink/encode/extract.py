@@ -23,12 +23,11 @@ import numpy.typing as npt
 from pseudolink.components import DERIVATIONS, NAMES, join
 from pseudolink.encode import chance, floor
 from pseudolink.encode.parts import Components
-from pseudolink.encode.shuffle import MEMORY, Shuffle, Spill, Thrown, shuffled, throw
+from pseudolink.encode.shuffle import MEMORY, Shuffle, Spill, Thrown, fetch, move, shuffled, throw
 from pseudolink.encode.tokens import Encoder, KeyRing
 from pseudolink.formats.cleaned import Cleaned
 from pseudolink.formats.encodings import (
     RECORD_BYTES,
-    TOKEN_BYTES,
     TOKEN_WORDS,
     Encodings,
     PassColumns,
@@ -40,10 +39,12 @@ from pseudolink.schema import LinkageSchema, Pass
 
 Bytes = npt.NDArray[np.uint8]
 Index = npt.NDArray[np.int64]
+Words = npt.NDArray[np.uint64]
 
 CHUNK_ROWS = 50_000
 #: Rows that are shuffled and written together, at least.
 _GROUP_ROWS = 50_000
+_ID_WORDS = RECORD_BYTES // 8
 
 __all__ = ["CHUNK_ROWS", "Encoded", "Encoding", "Part", "Written", "encode", "fresh_ids", "shuffled"]
 
@@ -129,7 +130,8 @@ class Encoding:
         self._schema = schema
         self._encoder = Encoder(schema, ring)
         self._tally = chance.Tally(schema)
-        self._width = RECORD_BYTES + sum(1 + TOKEN_BYTES + width for width in schema.layout.values())
+        self._flags = -(-len(schema.passes) // 64)
+        self._width = _ID_WORDS + self._flags + sum(TOKEN_WORDS + w // 8 for w in schema.layout.values())
         self._shuffle = Shuffle(self._width, spill, memory=memory)
         self._source: list[Index] = []
         self._rows = 0
@@ -138,8 +140,9 @@ class Encoding:
         """Encode the cleaned rows of one chunk; all versions of a record are in one."""
         parts = self._encoder.components(cleaned)
         ids = fresh_ids(cleaned.source)
-        rows = self._packed(ids, self._encoder.encode(parts))
-        return Part(cleaned.source, ids, throw(rows), self._tally.of(parts))
+        order, ends = throw(len(ids))
+        rows = self._packed(ids, self._encoder.encode(parts), order)
+        return Part(cleaned.source, ids, Thrown(rows, order, ends), self._tally.of(parts))
 
     def add(self, part: Part) -> None:
         """Take a chunk that was encoded."""
@@ -148,36 +151,41 @@ class Encoding:
         self._source.append(part.source)
         self._rows += len(part.source)
 
-    def _packed(self, ids: Bytes, passes: dict[str, PassColumns]) -> Bytes:
-        rows = np.empty((len(ids), self._width), dtype=np.uint8)
-        rows[:, :RECORD_BYTES] = ids
-        at = RECORD_BYTES
-        for columns in passes.values():
-            rows[:, at] = columns.present
-            tokens = np.ascontiguousarray(columns.tokens, dtype="<u8").view(np.uint8)
-            rows[:, at + 1 : at + 1 + TOKEN_BYTES] = tokens.reshape(len(ids), TOKEN_BYTES)
-            at += 1 + TOKEN_BYTES
+    def _packed(self, ids: Bytes, passes: dict[str, PassColumns], order: Index) -> Words:
+        """
+        Rows of words, in the given order: the ID, a bit a pass for whether there is a token, then
+        token and filter of every pass.
+        """
+        rows = np.zeros((len(ids), self._width), dtype=np.uint64)
+        move(ids.view(np.uint64), order, rows, 0)
+        at = _ID_WORDS + self._flags
+        for number, columns in enumerate(passes.values()):
+            flags = rows[:, _ID_WORDS + number // 64]
+            flags |= columns.present[order].astype(np.uint64) << np.uint64(number % 64)
+            move(columns.tokens, order, rows, at)
+            at += TOKEN_WORDS
             if columns.filters is not None:
-                rows[:, at : at + columns.filters.shape[1]] = columns.filters
-                at += columns.filters.shape[1]
+                move(columns.filters.view(np.uint64), order, rows, at)
+                at += columns.filters.shape[1] // 8
         return rows
 
-    def _unpacked(self, rows: Bytes) -> Encodings:
+    def _unpacked(self, rows: Words, order: Index) -> Encodings:
+        """The same taken apart, in the given order."""
         passes = {}
-        at = RECORD_BYTES
-        for name, width in self._schema.layout.items():
-            tokens = np.ascontiguousarray(rows[:, at + 1 : at + 1 + TOKEN_BYTES]).view("<u8")
-            present = rows[:, at].astype(np.bool_)
-            at += 1 + TOKEN_BYTES
-            filters = np.ascontiguousarray(rows[:, at : at + width]) if width else None
-            passes[name] = PassColumns(tokens.astype(np.uint64, copy=False), present, filters)
-            at += width
-        return Encodings(np.ascontiguousarray(rows[:, :RECORD_BYTES]), passes)
+        at = _ID_WORDS + self._flags
+        for number, (name, width) in enumerate(self._schema.layout.items()):
+            flags = rows[order, _ID_WORDS + number // 64] >> np.uint64(number % 64)
+            tokens = fetch(rows, order, at, TOKEN_WORDS)
+            at += TOKEN_WORDS
+            filters = fetch(rows, order, at, width // 8).view(np.uint8) if width else None
+            passes[name] = PassColumns(tokens, (flags & np.uint64(1)).astype(np.bool_), filters)
+            at += width // 8
+        return Encodings(fetch(rows, order, 0, _ID_WORDS).view(np.uint8), passes)
 
-    def _taken(self, batch: tuple[list[Bytes], Index]) -> tuple[Encodings, Index]:
+    def _taken(self, batch: tuple[list[Words], Index]) -> tuple[Encodings, Index]:
         parts, order = batch
         by_chance = shuffled(len(order))
-        return self._unpacked(np.concatenate(parts)[by_chance]), order[by_chance]
+        return self._unpacked(np.concatenate(parts), by_chance), order[by_chance]
 
     def finish(
         self, *, run: Run = in_turn, enforce_floor: bool = True, again: Again | None = None
@@ -193,7 +201,7 @@ class Encoding:
             FloorError: more company than the schema's floor allows.
         """
         taken = list(run(self._taken, self._shuffle.batches(_GROUP_ROWS)))
-        taken = taken or [self._taken(([np.empty((0, self._width), dtype=np.uint8)], np.zeros(0, np.int64)))]
+        taken = taken or [self._taken(([np.empty((0, self._width), dtype=np.uint64)], np.zeros(0, np.int64)))]
         encodings = Encodings.join([encodings for encodings, _ in taken])
         order = np.concatenate([order for _, order in taken])
         source = self._sources()[order]

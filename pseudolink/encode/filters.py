@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from pseudolink.encode.siphash import siphash_two_words
+from pseudolink.encode.siphash import SIDE_BY_SIDE, siphash_eight
 from pseudolink.formats.cleaned import Texts
 
 Words = npt.NDArray[np.uint64]
@@ -127,6 +127,10 @@ class GramIndex:
         return GramTable(self.start, self.index, words.of(self.distinct))
 
 
+_MIX: Final = np.uint64(0x9E3779B97F4A7C15)
+#: Places for different grams to begin with, a power of two; an eighth of them.
+_ROOM: Final = 1 << 11
+
 # A gram as a number, before it is written out: two code points and how often the pair has
 # occurred; or where a character of a date or postcode stands.
 _POINT, _COUNT = 21, 22
@@ -211,6 +215,27 @@ def _placed(data: Bytes, start: Index, date: bool, out: Words, out_start: Index)
     return True
 
 
+@njit(cache=True, nogil=True, boundscheck=False)
+def _number(found: Words, room: int, distinct: Words, index: Index) -> int:
+    """Number the different grams in the order in which they come; how many, or -1 for too many."""
+    place = np.full(room, -1, dtype=np.int64)
+    mask = np.uint64(room - 1)
+    count = 0
+    for at in range(len(found)):
+        gram = found[at]
+        slot = (gram * _MIX >> np.uint64(32)) & mask
+        while place[slot] >= 0 and distinct[place[slot]] != gram:
+            slot = (slot + np.uint64(1)) & mask
+        if place[slot] < 0:
+            if count == len(distinct):
+                return -1
+            distinct[count] = gram
+            place[slot] = count
+            count += 1
+        index[at] = place[slot]
+    return count
+
+
 def _written(kind: str, gram: int) -> bytes:
     """A gram that a kernel found, as it is keyed."""
     if kind in ("date", "postcode"):
@@ -234,8 +259,14 @@ def gram_index(kind: str, values: Sequence[str]) -> GramIndex:
     else:
         found = np.empty(size + len(texts), dtype=np.uint64)
         _bigrams(texts.data, texts.start, found, start)
-    distinct, index = np.unique(found[: start[-1]], return_inverse=True)
-    return GramIndex(start, index.astype(np.int64), tuple(_written(kind, gram) for gram in distinct.tolist()))
+    found = found[: start[-1]]
+    room, count = _ROOM, -1
+    index = np.empty(len(found), dtype=np.int64)
+    while count < 0:  # until there is room for as many different ones as there are
+        room *= 8
+        distinct = np.empty(room // 2, dtype=np.uint64)
+        count = _number(found, room, distinct, index)
+    return GramIndex(start, index, tuple(_written(kind, gram) for gram in distinct[:count].tolist()))
 
 
 def _one_by_one(kind: str, values: Sequence[str]) -> GramIndex:
@@ -259,13 +290,6 @@ def gram_table(kind: str, values: Sequence[str], component_key: bytes) -> GramTa
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
-def _draw(k0: np.uint64, k1: np.uint64, grams: Words, counters: Words, count: int, drawn: Words) -> None:
-    # A loop of its own, without branches, so that the compiler works on several grams side by side.
-    for i in range(count):
-        drawn[i] = siphash_two_words(k0, k1, grams[i], counters[i])
-
-
-@njit(cache=True, nogil=True, boundscheck=False)
 def _fill(
     block_keys: Words,
     codes: npt.NDArray[np.int32],
@@ -279,9 +303,12 @@ def _fill(
     mask = np.uint64((1 << log2_bits) - 1)
     step = np.uint64(log2_bits)
     each = 64 // log2_bits
-    grams = np.zeros(budget, dtype=np.uint64)
-    counters = np.zeros(budget, dtype=np.uint64)
-    drawn = np.zeros(budget, dtype=np.uint64)
+    bits = 1 << log2_bits
+    # Gram word, counter and output of every call; eight are worked on side by side.
+    calls = np.zeros((3, budget + SIDE_BY_SIDE), dtype=np.uint64)
+    wanted_of = np.zeros(budget, dtype=np.int64)
+    # A byte a bit, and one for positions that are drawn and not wanted, so that nothing branches.
+    flags = np.zeros(bits + 1, dtype=np.uint8)
     for row in range(len(codes)):
         code = codes[row]
         if code < 0:
@@ -291,26 +318,33 @@ def _fill(
         if count == 0:
             continue
         share = budget // count
-        extra = budget % count
-        calls = 0
+        extra = budget - share * count
+        made = 0
         for g in range(min(count, budget)):
+            word = words[index[first + g]]
             wanted = share + (1 if g < extra else 0)
-            for counter in range((wanted + each - 1) // each):
-                grams[calls] = words[index[first + g]]
-                counters[calls] = np.uint64(counter)
-                calls += 1
-        _draw(block_keys[row, 0], block_keys[row, 1], grams, counters, calls, drawn)
-        calls = 0
-        for g in range(min(count, budget)):
-            left = share + (1 if g < extra else 0)
-            while left > 0:
-                positions = drawn[calls]
-                calls += 1
-                for _ in range(min(each, left)):
-                    bit = positions & mask
-                    out[row, bit >> np.uint64(3)] |= np.uint8(0x80 >> (bit & np.uint64(7)))
-                    positions >>= step
-                left -= each
+            counter = np.uint64(0)
+            while wanted > 0:
+                calls[0, made] = word
+                calls[1, made] = counter
+                wanted_of[made] = wanted
+                counter += np.uint64(1)
+                made += 1
+                wanted -= each
+        for at in range(0, made, SIDE_BY_SIDE):
+            siphash_eight(block_keys[row], calls, at)
+        flags[:bits] = np.uint8(0)
+        for call in range(made):
+            positions = calls[2, call]
+            wanted = wanted_of[call]
+            for n in range(each):
+                flags[np.int64(positions & mask) if n < wanted else bits] = np.uint8(1)
+                positions >>= step
+        for byte in range(bits >> 3):
+            value = np.uint8(0)
+            for bit in range(8):
+                value |= flags[8 * byte + bit] << np.uint8(7 - bit)
+            out[row, byte] = value
 
 
 def fill_segment(

@@ -84,10 +84,10 @@ class Payload:
             text = piece.table.column(column).cast(pa.string())
             data[name] = pa.chunked_array([_blank_as_null(chunk) for chunk in text.chunks], pa.string())
         self.rows += len(records)
-        thrown = throw(np.zeros((len(records), 0), dtype=np.uint8))
-        table = pa.table(data, schema=self._schema).take(pa.array(thrown.order)).combine_chunks()
+        order, ends = throw(len(records))
+        table = pa.table(data, schema=self._schema).take(pa.array(order)).combine_chunks()
         for bucket in range(BUCKETS):
-            begin, end = int(thrown.ends[bucket]), int(thrown.ends[bucket + 1])
+            begin, end = int(ends[bucket]), int(ends[bucket + 1])
             if begin < end:
                 self._parts[bucket].append(table.slice(begin, end - begin))
         self._held += table.nbytes
