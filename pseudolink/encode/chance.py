@@ -338,8 +338,11 @@ def _sampled(
         left, right = order[left[differ]], order[right[differ]]
         # Every pair in a block of its own: how alike two values look depends on no key.
         keys = rng.integers(0, 2**63, size=(len(left), 2), dtype=np.int64).astype(np.uint64)
-        drawn, place = np.unique(np.concatenate([left, right]), return_inverse=True)
-        a, b = place[: len(left)].astype(np.int32), place[len(left) :].astype(np.int32)
+        used = np.zeros(len(order), dtype=np.bool_)
+        used[left] = used[right] = True
+        drawn = np.flatnonzero(used)
+        place = np.cumsum(used, dtype=np.int32) - np.int32(1)
+        a, b = place[left], place[right]
         grams = gram_table(field.kind, Texts(table.texts.take(pa.array(drawn))), _KEY)
         one, two = (
             fill_segment(keys, side, grams, bits=field.bits, budget=field.budget).view(np.uint64)

@@ -289,6 +289,9 @@ def gram_table(kind: str, values: Sequence[str], component_key: bytes) -> GramTa
     return gram_index(kind, values).keyed(GramWords(component_key))
 
 
+_GATHER: Final = np.uint64(0x8040201008040201)
+
+
 @njit(cache=True, nogil=True, boundscheck=False)
 def _fill(
     block_keys: Words,
@@ -308,7 +311,8 @@ def _fill(
     calls = np.zeros((3, budget + SIDE_BY_SIDE), dtype=np.uint64)
     wanted_of = np.zeros(budget, dtype=np.int64)
     # A byte a bit, and one for positions that are drawn and not wanted, so that nothing branches.
-    flags = np.zeros(bits + 1, dtype=np.uint8)
+    flags = np.zeros(bits + 8, dtype=np.uint8)
+    eights = flags.view(np.uint64)
     for row in range(len(codes)):
         code = codes[row]
         if code < 0:
@@ -340,11 +344,9 @@ def _fill(
             for n in range(each):
                 flags[np.int64(positions & mask) if n < wanted else bits] = np.uint8(1)
                 positions >>= step
+        # Eight bytes of flags, read as one little-endian word, become a byte: the first its highest bit.
         for byte in range(bits >> 3):
-            value = np.uint8(0)
-            for bit in range(8):
-                value |= flags[8 * byte + bit] << np.uint8(7 - bit)
-            out[row, byte] = value
+            out[row, byte] = np.uint8(eights[byte] * _GATHER >> np.uint64(56))
 
 
 def fill_segment(
