@@ -19,6 +19,7 @@ WHOLE: Final = ""
 NAME = ("soundex", "metaphone", "initial", "first3", "last3")
 DATE = ("year", "month", "day", "year_month", "year_day", "month_day", "sorted")
 POSTCODE = ("sector", "district", "area")
+TEXT = ("head", "tail")
 
 #: kind -> derivations beside the whole value. ``nino`` has no whole: the suffix is not identity.
 DERIVATIONS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -31,7 +32,7 @@ DERIVATIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "upn": (WHOLE,),
     "nhs": (WHOLE,),
     "uln": (WHOLE,),
-    "text": (WHOLE,),
+    "text": (WHOLE, *TEXT),
 }
 
 #: Kinds that a filter may compare. A number is equal or it is another number: siblings can hold
@@ -86,7 +87,7 @@ def agreement_states(kind: str, derivations: Sequence[str]) -> list[frozenset[st
     used = list(dict.fromkeys([WHOLE if kind != "nino" else "stem", *derivations]))
     everything = frozenset(used)
     states: list[frozenset[str]] = [everything]
-    if kind in ("forename", "surname"):
+    if kind in ("forename", "surname", "text"):
         rest = [d for d in used if d != WHOLE]
         for bits in product((True, False), repeat=len(rest)):
             state = frozenset(d for d, on in zip(rest, bits, strict=True) if on)

@@ -142,8 +142,9 @@ def _canonical(
                 "optional": f.optional,
                 "bits": f.bits,
                 "budget": f.budget,
-                # Absent where there is none, so that schemas without it keep their digest.
+                # These are absent where there is none, so that schemas without it keep their digest.
                 **({"also": list(f.also)} if f.also else {}),
+                **({} if f.common is None else {"common": format(f.common, "f")}),
             }
             for f in fields.values()
         },

@@ -29,6 +29,7 @@ class SchemaField:
     One field: how its columns are found and cleaned, and the shape of its filter segment.
 
     also: columns with further values of the field (a known-as name, an earlier postcode).
+    common: share of the records above which a value can be no evidence; the kind's default if None.
     """
 
     name: str
@@ -40,6 +41,7 @@ class SchemaField:
     bits: int
     budget: int
     also: tuple[str, ...] = ()
+    common: Decimal | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class _FieldModel(BaseModel):
     formats: list[str] = []
     optional: bool = False
     also: list[str] = []
+    common: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
 class _PassModel(BaseModel):
@@ -105,6 +108,11 @@ _DEFAULT_FILTER = {
     "postcode": (128, 48),
     "text": (256, 100),
 }
+
+
+def _decimal(share: float) -> Decimal:
+    # abs: TOML knows -0.0, which is 0 and must have the digest of 0.
+    return Decimal(repr(abs(share))).normalize()
 
 
 def _structural(error: ValidationError, place: str) -> list[Problem]:
@@ -178,6 +186,8 @@ class Reader:
                 self.problem(f"{place}.also", "a sex or a date in parts has no further values")
             if any(not column.strip() for column in model.also):
                 self.problem(f"{place}.also", "a column's name is not blank")
+            if model.common is not None and model.kind == "sex":
+                self.problem(f"{place}.common", "a sex has no common values")
             if model.formats and model.kind != "date":
                 self.problem(f"{place}.formats", "only a date has formats")
             bits, budget = filters.get(name, _DEFAULT_FILTER.get(model.kind, (0, 0)))
@@ -192,6 +202,7 @@ class Reader:
                 bits,
                 budget,
                 tuple(model.also),
+                None if model.common is None else _decimal(model.common),
             )
         if not found:
             self.problem("fields", "a schema needs at least one field")
@@ -216,8 +227,7 @@ class Reader:
 
     def floor(self) -> Floor:
         model = self.model(_FloorModel, self.raw.get("floor", {}), "floor") or _FloorModel()
-        # abs: TOML knows -0.0, which is 0 and must have the digest of 0.
-        return Floor(Decimal(repr(abs(model.company))).normalize(), model.component)
+        return Floor(_decimal(model.company), model.component)
 
     def errors(self) -> dict[str, float]:
         rates = {}

@@ -186,6 +186,9 @@ def component(kind, derivation, value):
         return postcode_component(derivation, value)
     if kind == "nino" and derivation == "stem":
         return value[:8]
+    if kind == "text" and derivation:
+        middle, odd = divmod(len(value), 2)
+        return value[: middle + odd] if derivation == "head" else value[middle:]
     assert derivation == ""
     return value
 
@@ -424,6 +427,10 @@ def derive_cases():
     }
     for scenario, (derivation, value) in postcodes.items():
         yield f"derive_postcode_{scenario}", "2.7", "postcode", derivation, value, "a postcode's component"
+    for derivation in ("head", "tail"):
+        yield f"derive_{derivation}_even", "2.9", "text", derivation, "2650", "half of the characters"
+        yield f"derive_{derivation}_odd", "2.9", "text", derivation, "ŁÓDŹ 7", "characters, not bytes"
+        yield f"derive_{derivation}_of_three", "2.9", "text", derivation, "ABC", "the middle belongs to both"
     yield "derive_nino_stem", "2.8", "nino", "stem", "QQ123456A", "without the suffix"
 
 

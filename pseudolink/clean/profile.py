@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pseudolink.clean import date
+from pseudolink.clean.common import common_values
 from pseudolink.clean.extract import JUDGES
 from pseudolink.clean.reader import column_key
 from pseudolink.formats.cleaned import Cleaned, Column
@@ -95,6 +96,7 @@ def _field(field: SchemaField, records: Cleaned, columns: dict[str, pa.ChunkedAr
     count = records.counts[field.name]
     counts = _counts(column)
     invalid = sum(count.rules.values())
+    common = common_values(counts, field.kind, records.rows, field.common)
     found: dict[str, Any] = {
         "kind": field.kind,
         "columns": list(columns),
@@ -109,6 +111,7 @@ def _field(field: SchemaField, records: Cleaned, columns: dict[str, pa.ChunkedAr
         "flags": dict(count.flags),
         "distinct": int(np.count_nonzero(counts)),
         "most_common": np.sort(counts[counts > 0])[::-1][:MOST_COMMON].tolist(),
+        "common": {"values": len(common), "records": int(counts[common].sum())},
     }
     if field.kind == "date":
         found["spikes"] = _spikes(column, counts)

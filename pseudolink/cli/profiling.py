@@ -202,6 +202,11 @@ def _spikes(found: Mapping[str, Any]) -> Iterator[str]:
         ],
     )
     for name, one in fields.items():
+        if (common := one["common"])["values"]:
+            yield (
+                f"  {name}: values taken as missing because far more records hold them than any other: "
+                f"{common['values']:,}, in {common['records']:,} records."
+            )
         if crowded := one.get("crowded"):
             yield (
                 f"  {name}: {crowded['values']:,} with {crowded['least']:,} records or more, "

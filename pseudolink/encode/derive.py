@@ -111,6 +111,16 @@ def _area(postcode: str) -> str:
     return postcode[:2] if postcode[1:2].isalpha() else postcode[:1]
 
 
+def head(text: str) -> str:
+    """The first half, with the character in the middle where their number is odd."""
+    return text[: (len(text) + 1) // 2]
+
+
+def tail(text: str) -> str:
+    """The last half, with the character in the middle where their number is odd."""
+    return text[len(text) // 2 :]
+
+
 _NAME: Final[Mapping[str, Derivation]] = {
     "soundex": soundex,
     "metaphone": metaphone,
@@ -133,6 +143,7 @@ _BY_KIND: Final[Mapping[str, Mapping[str, Derivation]]] = {
     },
     "postcode": {"sector": _sector, "district": _district, "area": _area},
     "nino": {"stem": lambda n: n[:8]},
+    "text": {"head": head, "tail": tail},
 }
 
 

@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
+from pseudolink.encode.bits import suspects, tie
 from pseudolink.errors import FloorError, Problem
 from pseudolink.formats.encodings import Encodings, PassColumns
 from pseudolink.schema import Floor
 
 Index = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -80,31 +80,32 @@ class Company:
         }
 
 
-def record_index(records: npt.NDArray[np.uint8]) -> tuple[Index, int]:
-    """The record number of every row (rows of one record share one), and how many there are."""
-    whole = np.ascontiguousarray(records).view(np.dtype((np.void, records.shape[1]))).ravel()
-    distinct, inverse = np.unique(whole, return_inverse=True)
-    return inverse.astype(np.int64), len(distinct)
+def record_index(records: npt.NDArray[np.uint8]) -> tuple[Numbers, int]:
+    """A number for every row (rows of one record share one), from 0, and how many records there are."""
+    words: npt.NDArray[np.uint64] = np.ascontiguousarray(records).view(np.uint64)
+    rows = suspects(np.ascontiguousarray(words[:, 0]), np.ones(len(words), dtype=np.bool_))
+    order = np.lexsort(words[rows].T)
+    first = np.ones(len(rows), dtype=np.bool_)
+    first[1:] = (words[rows[order[1:]]] != words[rows[order[:-1]]]).any(axis=1)
+    # Few records stand in several rows: only those are sorted; the others are numbered as they come.
+    number = np.full(len(words), -1, dtype=np.int32)
+    number[rows[order]] = np.cumsum(first, dtype=np.int32) - 1
+    several = int(first.sum())
+    alone = number < 0
+    number[alone] = np.arange(several, several + int(alone.sum()), dtype=np.int32)
+    return number, several + int(alone.sum())
 
 
-def _blocks(columns: PassColumns, record: Index) -> tuple[Index, Index]:
+def _blocks(columns: PassColumns, record: Numbers) -> tuple[Index, Index]:
     """
     Members of every block of two or more distinct records.
 
     Returns:
         (record, block): equal length, ordered by block; blocks numbered from 0.
     """
-    rows = np.flatnonzero(columns.present)
-    first = columns.tokens[rows, 0]
-    order = np.argsort(first)
-    first = first[order]
-    alike = np.zeros(len(first), dtype=bool)
-    same = first[1:] == first[:-1]
-    alike[1:] |= same
-    alike[:-1] |= same
     # Few tokens stand twice: only those are put in order by all their bytes and by record.
-    rows = rows[order[alike]]
-    tokens, who = columns.tokens[rows], record[rows]
+    rows = suspects(np.ascontiguousarray(columns.tokens[:, 0]), columns.present)
+    tokens, who = columns.tokens[rows], record[rows].astype(np.int64)
     order = np.lexsort((who, tokens[:, 1], tokens[:, 0]))
     tokens, who = tokens[order], who[order]
     if not len(who):
@@ -143,7 +144,7 @@ def _pairs(who: Index, block: Index) -> Index:
 
 #: Above this many pairs in one extract the floor is broken beyond doubt; pairs are then not
 #: told apart between passes, so that measuring needs no more memory than the encodings.
-_MOST_PAIRS = 20_000_000
+_MOST_PAIRS = 10_000_000
 
 
 def measure(encodings: Encodings) -> Company:
@@ -157,14 +158,17 @@ def measure_passes(
     """
     The same, pass after pass: one pass's tokens are in memory at a time.
 
+    Beside them memory holds 20 bytes a record, and in a pass 64 bits a row; what it holds for
+    records with company is bounded by ``_MOST_PAIRS``.
+
     Args:
         records: (n, 16) uint8. found_passes: name and tokens of every pass, n rows each.
     """
     record, count = record_index(records)
     company = np.zeros(count, dtype=bool)
     passes = []
-    ends: list[tuple[Index, Index]] = []
-    pairs: list[Index] = []
+    parent, component = np.arange(count, dtype=np.int32), np.ones(count, dtype=np.int32)
+    pairs = np.zeros(0, dtype=np.int64)
     held = 0
     repeated = 0
     for name, columns in found_passes:
@@ -178,21 +182,19 @@ def measure_passes(
         largest = int(sizes.max()) if len(sizes) else min(1, tokens)
         passes.append(PassCompany(name, tokens, int(alone.sum()), neighbours, largest))
         if len(who):
-            ends.append(_edges(who, block))
+            tie(parent, component, *_edges(who, block))
             if held + neighbours // 2 <= _MOST_PAIRS:
-                pairs.append(_pairs(who, block))
+                pairs = np.union1d(pairs, _pairs(who, block))
                 held += neighbours // 2
             else:
                 repeated += neighbours
-    distinct = len(np.unique(np.concatenate(pairs))) if pairs else 0
-    largest_component = min(1, count)
-    if ends:
-        a = np.concatenate([e[0] for e in ends])
-        b = np.concatenate([e[1] for e in ends])
-        graph = coo_array((np.ones(len(a), dtype=np.int8), (a, b)), shape=(count, count))
-        _, labels = connected_components(graph, directed=False)
-        largest_component = int(np.bincount(labels).max())
-    return Company(count, int(company.sum()), 2 * distinct + repeated, largest_component, tuple(passes))
+    return Company(
+        count,
+        int(company.sum()),
+        2 * len(pairs) + repeated,
+        int(component.max(initial=0)),
+        tuple(passes),
+    )
 
 
 def enforce(found: Company, floor: Floor, suggestions: Mapping[str, str] | None = None) -> None:

@@ -16,6 +16,8 @@ from typing import Final, NoReturn
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _TAG: Final = 16
+#: How the names of its files begin.
+SPILL: Final = "spill-"
 
 
 class Spill:
@@ -42,7 +44,7 @@ class Spill:
         raise TypeError("Spill holds a key: it does not pickle and does not copy")
 
     def _path(self, bucket: int) -> Path:
-        return self._folder / f"spill-{self._name}-{bucket}"
+        return self._folder / f"{SPILL}{self._name}-{bucket}"
 
     def append(self, bucket: int, data: bytes | memoryview) -> None:
         """Add bytes to a bucket."""

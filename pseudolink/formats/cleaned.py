@@ -9,7 +9,7 @@ Source: specs/cleaning-v1.md, section 1.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import overload
 
 import numpy as np
@@ -99,12 +99,18 @@ class Column:
 
 @dataclass(frozen=True)
 class FieldCount:
-    """How the cells of one field fared: counts of cells, by rule broken and by remark."""
+    """
+    How the cells of one field fared: counts of cells, by rule broken and by remark.
+
+    common: empty, or ``values`` that were taken as missing because far more records hold them than
+    any other, and ``records`` that held one.
+    """
 
     filled: int
     valid: int
     rules: Mapping[str, int]
     flags: Mapping[str, int]
+    common: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

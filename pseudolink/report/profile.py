@@ -108,6 +108,13 @@ def _field(one: Mapping[str, Any]) -> list[str]:
             f"{crowded['values']:,} {'postcode has' if crowded['values'] == 1 else 'postcodes have'} "
             f"{crowded['least']:,} records or more ({crowded['rows']:,} in all): hostels, offices, defaults."
         )
+    common = one.get("common", {"values": 0})
+    if common["values"]:
+        many = "one value stands" if common["values"] == 1 else f"{common['values']:,} values stand"
+        found.append(
+            f"{many} in {_of(common['records'], one['usable'])} records, far more than any other: a default "
+            "that somebody typed, or a place where many live. It is taken as missing."
+        )
     if "number" in one:
         found += _numbers(one["number"])
     return found

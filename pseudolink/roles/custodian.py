@@ -16,13 +16,14 @@ import numpy.typing as npt
 
 from pseudolink import files
 from pseudolink.agreement import Agreement, Party, load_signed, require_own_key, today_utc
+from pseudolink.clean.common import Common, without_common
 from pseudolink.clean.extract import clean_table
 from pseudolink.clean.profile import FieldValues, values_of
 from pseudolink.clean.profile import profile as profile_of
 from pseudolink.clean.reader import open_extract, read_extract
 from pseudolink.encode import floor
 from pseudolink.encode.parts import Components
-from pseudolink.engines.spill import Spill
+from pseudolink.engines.spill import SPILL, Spill
 from pseudolink.errors import FloorError, NotPermittedError, WrongKeyError
 from pseudolink.formats import payload as payloads
 from pseudolink.formats.cleaned import Cleaned
@@ -32,7 +33,7 @@ from pseudolink.keys.linkage import LinkageKey
 from pseudolink.keys.party import PartyKey
 from pseudolink.ledger import chain
 from pseudolink.roles.admission import Admission, Columns, carried_columns, read_objections
-from pseudolink.roles.encoding import Encoder, Options, Report, coverage, quiet
+from pseudolink.roles.encoding import Encoder, Options, Report, coverage, quiet, settled
 from pseudolink.roles.payload import Payload
 from pseudolink.schema import LinkageSchema, load_schema
 from pseudolink.seal.package import file_digest, seal
@@ -113,7 +114,7 @@ def profile(
     counts = {
         "source": _name(extract),
         **profile_of(cleaned, schema, table, today=day),
-        **_passes(cleaned, schema),
+        **_passes(without_common(cleaned, schema), schema),
     }
     return Profiled(counts, values_of(cleaned, schema, table, today=day) if with_values else None)
 
@@ -241,26 +242,37 @@ def encode(
     check = _require_linkage_key(agreed, linkage_key)
     opened = open_extract(extract, encoding=encoding, delimiter=delimiter)
     carried = carried_columns(opened.columns, party, columns, _name(extract))
-    road = Admission(opened, design, party, carried, _name(extract), objections)
     with files.new_folder(output) as folder:
         write = _Writer(folder, agreed, party, key, check, options.today)
         plain = folder / "plain.parquet"
-        payload = Payload(carried, lambda: Spill(folder), memory=options.memory)
-        encoder = Encoder(
-            opened,
-            design,
-            linkage_key.derive,
-            agreed.project,
-            options=options,
-            needed=party.fields,
-            source=_name(extract),
-            prepare=road,
-            columns=road.columns,
-            taken=payload.add,
-            spill=lambda: Spill(folder),
-            report=report,
-        )
-        encoder.gather(road.check)
+        roads: list[tuple[Admission, Payload]] = []
+
+        def gathered(common: Common) -> Encoder:
+            for left in folder.glob(f"{SPILL}*"):  # of a first reading that found common values
+                left.unlink()
+            road = Admission(opened, design, party, carried, _name(extract), objections)
+            payload = Payload(carried, lambda: Spill(folder), memory=options.memory)
+            encoder = Encoder(
+                opened,
+                design,
+                linkage_key.derive,
+                agreed.project,
+                options=options,
+                needed=party.fields,
+                source=_name(extract),
+                prepare=road,
+                columns=road.columns,
+                taken=payload.add,
+                common=common,
+                spill=lambda: Spill(folder),
+                report=report,
+            )
+            encoder.gather(road.check)
+            roads[:] = [(road, payload)]
+            return encoder
+
+        encoder = settled(gathered)
+        road, payload = roads[0]
         written, fared = encoder.write(plain)
         statistics = {
             "chance": written.chance.to_json(),

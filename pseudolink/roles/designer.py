@@ -7,23 +7,28 @@ A custodian plans with its own extract. No truth is used, and nothing but the sc
 from __future__ import annotations
 
 import json
+import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pseudolink import files
+from pseudolink.clean.common import without_common
 from pseudolink.clean.extract import clean_table
 from pseudolink.clean.reader import read_extract
 from pseudolink.components import COMPARABLE, split
-from pseudolink.encode.planning import NUMBERS, Chosen, Limits, Material, choose
+from pseudolink.encode.planning import NUMBERS, Chosen, Material, choose, found_share
+from pseudolink.encode.planning_floor import Limits
+from pseudolink.engines import threads
 from pseudolink.errors import LinkageError, UsageError
 from pseudolink.formats.cleaned import Cleaned, Column
 from pseudolink.roles.linkage import Report, quiet
-from pseudolink.schema import FORMAT, MOST_PASSES, LinkageSchema, load_schema, parse_schema
+from pseudolink.schema import FORMAT, MOST_PASSES, LinkageSchema, SchemaField, load_schema, parse_schema
 from pseudolink.synthetic.copies import ErrorRates, erring_copies
 
 #: Records whose company is measured, and records that are copied with errors; the rest is left out.
@@ -33,11 +38,22 @@ MOST_ORIGINALS = 40_000
 _STACKED = 120_000
 _TOKEN_BYTES = 16
 _MOST_COMPARED = 3
+#: Passes are chosen for copies that err so many times as often as is expected: a plan that holds
+#: for worse files than expected loses next to nothing with better ones, and not the reverse.
+_HARDER = 1.5
+#: What is expected is told also for files that err half and twice as often.
+_CAREFUL, _CARELESS = 0.5, 2.0
+#: Share of the pairs that a number alone must find for a filter to have anything to decide.
+_DOUBTFUL = 0.001
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A planned schema: its text, and what it is expected to do."""
+    """
+    A planned schema: its text, and what it is expected to do.
+
+    careful, careless: expected recall where mistakes are half and twice as frequent as ``rates``.
+    """
 
     text: str
     schema: LinkageSchema
@@ -47,12 +63,16 @@ class Plan:
     bytes_per_record: int
     seed: int
     rates: ErrorRates
+    careful: float
+    careless: float
 
     def to_json(self) -> dict[str, Any]:
         """JSON-able data."""
         last = self.passes[-1]
         return {
             "expected_recall": last.recall,
+            "expected_recall_careful": self.careful,
+            "expected_recall_careless": self.careless,
             "company": last.company,
             "largest_block": max(one.largest_block for one in self.passes),
             "bytes_per_record": self.bytes_per_record,
@@ -68,13 +88,15 @@ class Plan:
                     "company_added": one.company_added,
                     "company": one.company,
                     "largest_block": one.largest_block,
+                    "alone": one.alone,
+                    "compare": list(planned.compare),
                 }
-                for one in self.passes
+                for one, planned in zip(self.passes, self.schema.passes, strict=True)
             ],
         }
 
 
-def _joined(parts: Sequence[Cleaned], names: Sequence[str]) -> Cleaned:
+def joined(parts: Sequence[Cleaned], names: Sequence[str]) -> Cleaned:
     """The rows of several cleaned extracts under one another."""
     columns = {}
     for name in names:
@@ -117,8 +139,9 @@ def plan(
     parts = []
     for source in extracts:
         name = Path(source).name if isinstance(source, (str, Path)) else "the table"
-        parts.append(clean_table(read_extract(source), design, source=name).one_a_record())
-    union = _joined(parts, list(design.fields))
+        cleaned = clean_table(read_extract(source), design, source=name)
+        parts.append(without_common(cleaned, design).one_a_record())
+    union = joined(parts, list(design.fields))
     everybody = max(population or 0, max(part.rows for part in parts))
     held = [name for name, column in union.fields.items() if len(column.values)]
     usable = _only(design, held)
@@ -126,25 +149,81 @@ def plan(
     people = tuple(_sampled(part, MOST_PEOPLE, rng) for part in parts)
     originals = _sampled(union, MOST_ORIGINALS, rng)
     copies = max(2, min(8, _STACKED // max(originals.rows, 1)))
-    numbers = sum(f.kind in NUMBERS for f in usable.fields.values())
-    compare = _compared(usable)
-    room = bytes_per_record - 16 - numbers * _filter_bytes(usable, compare)
-    passes = min(most_passes, MOST_PASSES, room // _TOKEN_BYTES)
+    passes = min(most_passes, MOST_PASSES, (bytes_per_record - 16) // _TOKEN_BYTES)
     if passes < 1:
         raise UsageError("the bytes a record leave no room for a pass", advice="Allow 2,048 bytes.")
     kinds = {name: field.kind for name, field in usable.fields.items()}
-    pairs = erring_copies(originals, kinds, rates, copies=copies, seed=seed)
+    copied = partial(erring_copies, originals, kinds)
+    material = Material(
+        people,
+        copied(rates.times(_HARDER), copies=copies, seed=seed),
+        originals.rows,
+        copies,
+        copied(rates, copies=copies, seed=seed + 1),
+    )
     limits = Limits(company, component, passes, everybody)
-    chosen = choose(Material(people, pairs, originals.rows, copies), usable, limits, report=report)
+    run = partial(threads.run, threads=os.cpu_count() or 1)
+    chosen = choose(material, usable, limits, run=run, report=report)
     if not chosen:
         raise LinkageError(
             "no pass keeps to the floor for this population",
             advice="Add a field, allow more company, or state a smaller population.",
         )
-    text = _text(design, chosen, compare, company, component, everybody, seed)
+    kept, filters = _with_filters(chosen, usable, bytes_per_record)
+    careful, careless = (
+        found_share(
+            copied(rates.times(factor), copies=1, seed=seed + 2),
+            originals.rows,
+            usable,
+            [one.on for one in kept],
+        )
+        for factor in (_CAREFUL, _CARELESS)
+    )
+    expected = (kept[-1].recall, careful, careless)
+    text = _text(design, kept, filters, Limits(company, component, passes, everybody), seed, expected)
     found = _parsed(text)
     size = 16 + sum(_TOKEN_BYTES + width for width in found.layout.values())
-    return Plan(text, found, tuple(chosen), union.rows, everybody, size, seed, rates)
+    return Plan(text, found, tuple(kept), union.rows, everybody, size, seed, rates, careful, careless)
+
+
+@dataclass(frozen=True)
+class _Filters:
+    """What passes on a number alone compare, and the size of each field's segment: bits and budget."""
+
+    passes: frozenset[tuple[str, ...]]
+    compare: tuple[str, ...]
+    sizes: Mapping[str, tuple[int, int]]
+
+
+def _with_filters(
+    chosen: Sequence[Chosen], usable: LinkageSchema, most_bytes: int
+) -> tuple[list[Chosen], _Filters]:
+    """
+    Which passes compare, and how large segments are (planning-v1 §4.5).
+
+    Filters take the room of passes. They are worth it where they can decide something: for pairs
+    that a number alone shows, which may be mistyped or another person's.
+    """
+    doubtful = [one for one in chosen if _number_alone(one.on, usable) and one.alone >= _DOUBTFUL]
+    compare = _compared(usable)
+    for half in (1, 2):
+        sizes = {
+            name: (max(usable.fields[name].bits // half, 64), max(usable.fields[name].budget // half, 1))
+            for name in compare
+        }
+        needed = len(doubtful) * sum(bits for bits, _ in sizes.values()) // 8
+        over = 16 + len(chosen) * _TOKEN_BYTES + needed - most_bytes
+        left_out = -(-max(over, 0) // _TOKEN_BYTES)
+        kept = list(chosen[: len(chosen) - left_out])
+        lost = sum(one.gained for one in chosen[len(kept) :])
+        if needed and all(one in kept for one in doubtful) and lost < sum(one.alone for one in doubtful):
+            return kept, _Filters(frozenset(one.on for one in doubtful), tuple(compare), sizes)
+    return list(chosen), _Filters(frozenset(), (), {})
+
+
+def _number_alone(on: Sequence[str], design: LinkageSchema) -> bool:
+    field, _ = split(on[0])
+    return len(on) == 1 and field in design.fields and design.fields[field].kind in NUMBERS
 
 
 def _sampled(cleaned: Cleaned, most: int, rng: np.random.Generator) -> Cleaned:
@@ -171,10 +250,6 @@ def _compared(design: LinkageSchema) -> list[str]:
     return [f.name for f in sorted(fields, key=lambda f: order.index(f.kind))][:_MOST_COMPARED]
 
 
-def _filter_bytes(design: LinkageSchema, compare: Sequence[str]) -> int:
-    return sum(design.fields[name].bits for name in compare) // 8
-
-
 def _parsed(text: str) -> LinkageSchema:
     return parse_schema(tomllib.loads(text), source="the plan")
 
@@ -192,54 +267,53 @@ def _abbreviated(component: str) -> str:
 def _text(
     design: LinkageSchema,
     chosen: Sequence[Chosen],
-    compare: Sequence[str],
-    company: float,
-    component: int,
-    population: int,
+    filters: _Filters,
+    limits: Limits,
     seed: int,
+    expected: tuple[float, float, float],
 ) -> str:
-    last = chosen[-1]
+    usual, careful, careless = expected
     lines = [
-        f"# Planned for a population of {population:,} (seed {seed}), without truth.",
-        f"# Expected: {last.recall:.1%} of the pairs of one person share a token; {last.company:.1%} of the",
-        "# records have company.",
+        f"# Planned for a population of {limits.population:,} (seed {seed}), without truth.",
+        f"# Expected: {usual:.1%} of the pairs of one person share a token ({careful:.1%} where files err",
+        f"# half as often as assumed, {careless:.1%} where twice); {chosen[-1].company:.1%} of the records",
+        "# have company.",
         f"format = {json.dumps(FORMAT)}",
         f"name = {json.dumps(design.name)}",
         "",
     ]
     for field in design.fields.values():
-        lines += [f"[fields.{field.name}]", f"kind = {json.dumps(field.kind)}"]
-        if field.parts:
-            lines.append(f"parts = {json.dumps(list(field.parts))}")
-        else:
-            lines.append(f"columns = {json.dumps(list(field.columns))}")
-        if field.formats:
-            lines.append(f"formats = {json.dumps(list(field.formats))}")
-        if field.optional:
-            lines.append("optional = true")
-        if field.also:
-            lines.append(f"also = {json.dumps(list(field.also))}")
-        lines.append("")
-    lines += _filters(design)
+        lines += [*_field(field), ""]
+    for field in design.fields.values():
+        if field.kind in COMPARABLE:
+            bits, budget = filters.sizes.get(field.name, (field.bits, field.budget))
+            lines += [f"[filters.{field.name}]", f"bits = {bits}", f"budget = {budget}", ""]
     for index, one in enumerate(chosen):
-        first, _ = split(one.on[0])
-        alone = len(one.on) == 1 and design.fields[first].kind in NUMBERS
         name = _name(one.on)
         if name in {_name(other.on) for other in chosen[:index]}:
             name = f"{name[:44]}-{index}"
         lines += ["[[passes]]", f"name = {json.dumps(name)}", f"on = {json.dumps(list(one.on))}"]
-        if alone and compare:
-            lines.append(f"compare = {json.dumps(list(compare))}")
+        if one.on in filters.passes:
+            lines.append(f"compare = {json.dumps(list(filters.compare))}")
         lines.append("")
     if design.errors:
         lines += ["[errors]", *(f"{name} = {rate!r}" for name, rate in design.errors.items()), ""]
-    lines += ["[floor]", f"company = {company!r}", f"component = {component}", ""]
+    lines += ["[floor]", f"company = {limits.company!r}", f"component = {limits.component}", ""]
     return "\n".join(lines)
 
 
-def _filters(design: LinkageSchema) -> list[str]:
-    lines = []
-    for field in design.fields.values():
-        if field.kind in COMPARABLE:
-            lines += [f"[filters.{field.name}]", f"bits = {field.bits}", f"budget = {field.budget}", ""]
+def _field(field: SchemaField) -> list[str]:
+    lines = [f"[fields.{field.name}]", f"kind = {json.dumps(field.kind)}"]
+    if field.parts:
+        lines.append(f"parts = {json.dumps(list(field.parts))}")
+    else:
+        lines.append(f"columns = {json.dumps(list(field.columns))}")
+    if field.formats:
+        lines.append(f"formats = {json.dumps(list(field.formats))}")
+    if field.optional:
+        lines.append("optional = true")
+    if field.also:
+        lines.append(f"also = {json.dumps(list(field.also))}")
+    if field.common is not None:
+        lines.append(f"common = {float(field.common)!r}")
     return lines

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pseudolink.clean.common import Common, CommonCount, missing_where_common, suspects
 from pseudolink.clean.extract import Cleaning
 from pseudolink.clean.reader import Extract, column_key, open_extract
 from pseudolink.encode.extract import CHUNK_ROWS, Encoded, Encoding, Part, Written
@@ -25,7 +26,7 @@ from pseudolink.encode.shuffle import MEMORY
 from pseudolink.encode.tokens import KeyRing
 from pseudolink.engines import threads
 from pseudolink.engines.spill import Spill
-from pseudolink.errors import UsageError
+from pseudolink.errors import InputError, UsageError
 from pseudolink.formats.cleaned import Cleaned, FieldCount
 from pseudolink.roles.payload import Piece
 from pseudolink.schema import LinkageSchema, SchemaField
@@ -72,6 +73,15 @@ class Fared:
     usable: dict[str, int]
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """Of a chunk: records with a value, fields that may hold common values, records that hold one."""
+
+    usable: dict[str, int]
+    suspected: set[str]
+    held: dict[str, int]
+
+
 #: Changes what is encoded of an extract; gives the rows that stay.
 Prepare = Callable[[Piece], Piece]
 
@@ -85,6 +95,7 @@ class Encoder:
         prepare: what to leave out of every chunk, before anything else is done with it.
         columns: names of the columns that ``prepare`` leaves; all of them when None.
         taken: called with every chunk, in order, with the IDs of its rows (n, 16).
+        common: values that are taken as missing, by field; see :func:`settled`.
         spill: a place for what memory should not hold; None keeps all of it there.
 
     Raises:
@@ -105,6 +116,7 @@ class Encoder:
         prepare: Prepare | None = None,
         columns: Sequence[str] | None = None,
         taken: Callable[[Piece, npt.NDArray[np.uint8]], None] | None = None,
+        common: Common | None = None,
         spill: Callable[[], Spill] | None = None,
         report: Report = quiet,
     ) -> None:
@@ -125,6 +137,9 @@ class Encoder:
         ring = KeyRing.derived(derive, schema, project)
         self._encoding = Encoding(schema, ring, spill=spill, memory=options.memory)
         self._usable = dict.fromkeys(schema.fields, 0)
+        self._schema, self._common = schema, dict(common or {})
+        self._suspects: set[str] = set()
+        self._held = dict.fromkeys(self._common, 0)
 
     def _pieces(self) -> Iterator[Piece]:
         first = 0
@@ -134,26 +149,61 @@ class Encoder:
             self._report("encode", first, max(first, self._extract.rows or 0))
             yield self._prepare(Piece(table, rows))
 
-    def _encoded(self, piece: Piece) -> tuple[Piece, Part, dict[str, int]]:
+    def _encoded(self, piece: Piece) -> tuple[Piece, Part, _Seen]:
         cleaned = self._cleaning.chunk(piece.table, piece.rows)
         records = cleaned.one_a_record()
+        suspected = suspects(records, self._schema) - self._common.keys()
+        held: dict[str, int] = {}
+        if self._common:
+            cleaned, held = missing_where_common(cleaned, self._common)
+            records = cleaned.one_a_record()
         usable = {name: int((column.codes >= 0).sum()) for name, column in records.fields.items()}
-        return piece, self._encoding.part(cleaned), usable
+        return piece, self._encoding.part(cleaned), _Seen(usable, suspected, held)
 
     def _gather(self) -> None:
-        for piece, part, usable in self._run(self._encoded, self._pieces()):
+        for piece, part, seen in self._run(self._encoded, self._pieces()):
             self._encoding.add(part)
-            for name, count in usable.items():
+            self._suspects |= seen.suspected
+            for name, count in seen.usable.items():
                 self._usable[name] += count
+            for name, count in seen.held.items():
+                self._held[name] += count
             if self._taken is not None:
                 self._taken(piece, part.records[: len(piece.rows)])
 
     def _again(self) -> Iterator[Cleaned]:
-        cleaning = self._clean()
-        return (cleaning.chunk(piece.table, piece.rows) for piece in self._pieces())
+        return (missing_where_common(cleaned, self._common)[0] for cleaned in self._again_bare())
 
     def _fared(self) -> Fared:
-        return Fared(self._cleaning.counts, dict(self._usable))
+        counts = dict(self._cleaning.counts)
+        for name, values in self._common.items():
+            told = {"values": len(values), "records": self._held[name]}
+            counts[name] = replace(counts[name], common=told)
+        return Fared(counts, dict(self._usable))
+
+    def common(self) -> Common:
+        """
+        Values that turned out to be common when every chunk had been seen (cleaning-v1, section 16).
+
+        Raises:
+            InputError: the extract would have to be read twice to tell, and cannot be.
+        """
+        if not self._suspects:
+            return {}
+        if not self._extract.again:
+            raise InputError(
+                "in this stream one value stands far more often than others; whether it is a default can "
+                "only be told by reading it twice",
+                advice="Save it as a Parquet or CSV file, or read it into a table first.",
+            )
+        counted = CommonCount(self._schema, self._suspects)
+        for cleaned in self._again_bare():
+            counted.add(cleaned.one_a_record())
+        return counted.found()
+
+    def _again_bare(self) -> Iterator[Cleaned]:
+        cleaning = self._clean()
+        return (cleaning.chunk(piece.table, piece.rows) for piece in self._pieces())
 
     def gather(self, check: Callable[[], None] | None = None) -> None:
         """
@@ -217,9 +267,30 @@ def encode_table(
         FloorError: too many records would have company.
     """
     opened = extract if isinstance(extract, Extract) else open_extract(extract)
-    encoder = Encoder(opened, schema, derive, project, options=options, needed=needed, source=source)
-    encoder.gather()
-    return encoder.finish()
+
+    def gathered(common: Common) -> Encoder:
+        encoder = Encoder(
+            opened, schema, derive, project, options=options, needed=needed, source=source, common=common
+        )
+        encoder.gather()
+        return encoder
+
+    return settled(gathered).finish()
+
+
+def settled(gathered: Callable[[Common], Encoder]) -> Encoder:
+    """
+    An encoder that has gathered its extract with every common value missing.
+
+    Which values are common is known when all have been counted. Hardly any extract has one, so the
+    extract is encoded as if it had none, and anew in the rare case that it has.
+
+    Args:
+        gathered: makes an encoder for the common values given, and lets it gather.
+    """
+    encoder = gathered({})
+    common = encoder.common()
+    return gathered(common) if common else encoder
 
 
 def columns_of(fields: Iterable[SchemaField]) -> set[str]:

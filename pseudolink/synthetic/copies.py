@@ -20,7 +20,7 @@ from pseudolink.formats.cleaned import Cleaned, Column
 from pseudolink.synthetic import mistakes
 from pseudolink.synthetic.streams import Flags, Strings, stream, strings
 
-FACTOR: Final = 3.5
+FACTOR: Final = 3.0
 
 
 @dataclass(frozen=True)
@@ -36,22 +36,22 @@ class ErrorRates:
     share of the copies that err FACTOR times as often as the rest of the rates say on average.
     """
 
-    typing: float = 0.14
-    sound: float = 0.06
-    nickname: float = 0.15
-    initial: float = 0.03
+    typing: float = 0.08
+    sound: float = 0.03
+    nickname: float = 0.08
+    initial: float = 0.02
     surname_changed: float = 0.03
-    day: float = 0.03
-    month: float = 0.03
-    year: float = 0.02
+    day: float = 0.02
+    month: float = 0.02
+    year: float = 0.015
     day_month: float = 0.01
     swapped: float = 0.01
     postcode: float = 0.05
     moved: float = 0.05
     sex: float = 0.005
     number: float = 0.01
-    text: float = 0.05
-    missing: float = 0.02
+    text: float = 0.15
+    missing: float = 0.03
     careless: float = 0.18
 
     @classmethod
@@ -69,6 +69,15 @@ class ErrorRates:
                 [Problem(f"errors.{name}", f"unknown rate; known are {', '.join(known)}") for name in unknown]
             )
         return replace(cls(), **dict(given))
+
+    def times(self, factor: float) -> ErrorRates:
+        """All mistakes so many times as frequent; the share of careless copies stays."""
+        changed = {
+            one.name: min(getattr(self, one.name) * factor, 1.0)
+            for one in fields(self)
+            if one.name != "careless"
+        }
+        return replace(self, **changed)
 
 
 def _values(column: Column) -> Strings:

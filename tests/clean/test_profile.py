@@ -73,6 +73,7 @@ def test_a_profile_counts_by_field() -> None:
             "flags": {"name.placeholder": 1},
             "distinct": 3,
             "most_common": [1, 1, 1],
+            "common": {"values": 0, "records": 0},
         },
         "surname": {
             "kind": "surname",
@@ -88,6 +89,7 @@ def test_a_profile_counts_by_field() -> None:
             "flags": {},
             "distinct": 3,
             "most_common": [3, 1, 1],
+            "common": {"values": 0, "records": 0},
         },
         "dob": {
             "kind": "date",
@@ -103,6 +105,7 @@ def test_a_profile_counts_by_field() -> None:
             "flags": {"date.partial": 2},
             "distinct": 5,
             "most_common": [1, 1, 1, 1, 1],
+            "common": {"values": 0, "records": 0},
             "spikes": {"dates": 3, "january_first": 1, "month_first": 2},
         },
         "nino": {
@@ -119,6 +122,7 @@ def test_a_profile_counts_by_field() -> None:
             "flags": {},
             "distinct": 0,
             "most_common": [],
+            "common": {"values": 0, "records": 0},
             "number": {
                 "shared_rows": 0,
                 "shared_values": 0,

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from reference_linkage import cleaned_of, schema_of
 
+from pseudolink.encode.bits import Table
 from pseudolink.encode.derive import derive
-from pseudolink.encode.planning import Limits, Material, choose, combinations_of
+from pseudolink.encode.planning import Material, choose, combinations_of, found_share
+from pseudolink.encode.planning_floor import Floor, Keys, Limits
+from pseudolink.engines import threads
 from pseudolink.synthetic.copies import ErrorRates, erring_copies
 
 SCHEMA = schema_of([["forename", "dob"]])
@@ -38,9 +41,9 @@ KINDS = {name: field.kind for name, field in SCHEMA.fields.items()}
 PAIRS = erring_copies(PEOPLE, KINDS, ErrorRates(), copies=2, seed=1)
 
 
-def planned(company=0.05, component=20, passes=20, population=1500, extracts=(PEOPLE,)):
+def planned(company=0.05, component=20, passes=20, population=1500, extracts=(PEOPLE,), **more):
     material = Material(tuple(extracts), PAIRS, 1500, 2)
-    return choose(material, SCHEMA, Limits(company, component, passes, population))
+    return choose(material, SCHEMA, Limits(company, component, passes, population), **more)
 
 
 def component(row, name):
@@ -148,3 +151,79 @@ def test_no_component_grows_beyond_the_limit():
 def test_nothing_is_chosen_where_everything_is_too_broad():
     alike = cleaned_of(SCHEMA, [ROWS[0]] * 1500)
     assert choose(Material((alike,), PAIRS, 1500, 2), SCHEMA, Limits(0.05, 20, 10, 1500)) == []
+
+
+def test_the_passes_are_the_same_on_any_number_of_threads():
+    def run(function, batches):
+        return threads.run(function, batches, threads=3)
+
+    assert planned(run=run) == planned()
+
+
+def test_what_only_one_pass_finds_is_what_is_lost_without_it():
+    chosen = planned(passes=5)
+    whole = found_share(PAIRS, 1500, SCHEMA, [one.on for one in chosen])
+    assert whole == pytest.approx(chosen[-1].recall)
+    for left_out in chosen:
+        rest = [one.on for one in chosen if one is not left_out]
+        assert whole - found_share(PAIRS, 1500, SCHEMA, rest) == pytest.approx(left_out.alone)
+
+
+def test_expectation_is_told_of_other_copies_than_those_passes_are_chosen_with():
+    rates = {"typing": 0.3, "postcode": 0.3, "missing": 0.2}
+    worse = erring_copies(PEOPLE, KINDS, ErrorRates.of(rates), copies=2, seed=8)
+    material = Material((PEOPLE,), PAIRS, 1500, 2, worse)
+    chosen = choose(material, SCHEMA, Limits(0.05, 20, 12, 1500))
+    assert {one.on for one in chosen} == {one.on for one in planned(passes=12)}
+    assert chosen[-1].recall == pytest.approx(found_share(worse, 1500, SCHEMA, [one.on for one in chosen]))
+    assert chosen[-1].recall < planned(passes=12)[-1].recall
+
+
+def test_an_exchange_never_finds_less(monkeypatch):
+    exchanged = planned(passes=8)[-1].recall
+    monkeypatch.setattr("pseudolink.encode.planning._ROUNDS", 0)
+    assert exchanged >= planned(passes=8)[-1].recall
+
+
+POPULATION = people(40_000, np.random.default_rng(21))
+
+
+def test_company_of_a_population_holds_for_a_plan_from_a_twentieth_of_it():
+    """2,000 of 40,000: next to nothing is seen in the sample, and the floor is kept in the whole."""
+    sample = cleaned_of(SCHEMA, POPULATION[:2000])
+    pairs = erring_copies(sample, KINDS, ErrorRates(), copies=2, seed=1)
+    limits = Limits(0.05, 20, 30, 40_000)
+    chosen = choose(Material((sample,), pairs, 2000, 2), SCHEMA, limits)
+    assert len(chosen) > 5
+    components = sorted({name for one in chosen for name in one.on})
+    keys = Keys(cleaned_of(SCHEMA, POPULATION), SCHEMA, components)
+    alike = np.zeros(40_000, dtype=bool)
+    for one in chosen:
+        table = Table(40_000)
+        table.alike(*keys.of(one.on), 10**9)
+        alike |= table.found
+    assert 0 < alike.mean() <= 0.05
+
+
+def test_expected_company_is_that_of_the_population_where_fields_are_independent():
+    on = ("forename", "surname", "dob.year")
+    sample = cleaned_of(SCHEMA, POPULATION[:4000])
+    floor = Floor((sample,), SCHEMA, Limits(0.05, 20, 30, 40_000), on)
+    keys = Keys(cleaned_of(SCHEMA, POPULATION), SCHEMA, on)
+    pairs = Table(40_000).pairs(*keys.of(on))
+    expected = floor.expected(0, on, Table(4000)) * 10 / 4000
+    assert expected == pytest.approx(2 * pairs / 40_000, rel=0.25)
+
+
+def test_nothing_is_expected_beyond_what_is_seen_where_the_extract_is_the_population():
+    floor = Floor((PEOPLE,), SCHEMA, Limits(0.05, 20, 30, 1500), ("forename", "dob"))
+    assert floor.expected(0, ("forename", "dob"), Table(1500)) == 0.0
+
+
+def test_twins_whom_a_sample_parts_are_company_once_for_all_passes_without_a_forename():
+    floor = Floor((PEOPLE,), SCHEMA, Limits(0.2, 20, 30, 15_000), ["surname", "dob", "postcode", "forename"])
+    batch = [("surname", "dob", "postcode"), ("forename", "dob", "postcode")]
+    without, with_forename = floor.options(batch)
+    assert without.twins
+    assert not with_forename.twins
+    assert floor.twins[0] == pytest.approx(0.015 * 1500 / 10 * 0.9)

@@ -128,3 +128,11 @@ def test_unknown_rates_are_all_named():
     with pytest.raises(SchemaError) as caught:
         ErrorRates.of({"typos": 0.1, "typing": 0.1, "speling": 0.2})
     assert [p.place for p in caught.value.problems] == ["errors.typos", "errors.speling"]
+
+
+def test_mistakes_can_be_half_or_twice_as_frequent_and_never_certain():
+    rates = ErrorRates.of({"typing": 0.2, "moved": 0.7, "careless": 0.3})
+    assert rates.times(0.5).typing == pytest.approx(0.1)
+    assert rates.times(2).typing == pytest.approx(0.4)
+    assert rates.times(2).moved == 1.0
+    assert rates.times(2).careless == 0.3
