@@ -38,9 +38,11 @@ class Seen:
     """
     What the joint states show where certain tokens and fields are there on both sides.
 
-    shared, levels: (o,) distinct observations. of_state: (j,) int32, the observation of each state.
+    tokens: the passes in which both sides have a token. shared, levels: (o,) distinct
+    observations. of_state: (j,) int32, the observation of each state.
     """
 
+    tokens: int
     shared: Flags
     levels: Ints
     of_state: np.ndarray[tuple[int], np.dtype[np.int32]]
@@ -83,6 +85,8 @@ class States:
         self.masks = np.concatenate(masks)
         self.levels = [np.concatenate([part[n] for part in levels]) for n in range(len(model.compared))]
         self.sizes = [len(mask) for mask in masks]
+        #: (m,) distinct sets of allowed passes, and (j,) which of them each joint state has.
+        self.distinct, self.distinct_of = np.unique(self.masks, return_inverse=True)
 
     def __len__(self) -> int:
         return len(self.masks)
@@ -126,4 +130,4 @@ class States:
         fresh[1:] = (a[1:] != a[:-1]) | (b[1:] != b[:-1])
         of_state = np.empty(len(a), dtype=np.int32)
         of_state[order] = np.cumsum(fresh, dtype=np.int32) - 1
-        return Seen(a[fresh], b[fresh], of_state)
+        return Seen(tokens, a[fresh], b[fresh], of_state)

@@ -9,8 +9,8 @@ import pytest
 from reference_linkage import Drawn, draw, schema_of, statistics_of
 
 from pseudolink.formats.candidates import Candidates, Presence
-from pseudolink.score import estimate as estimating
 from pseudolink.score import evidence, observe
+from pseudolink.score import fit as fitting
 from pseudolink.score.estimate import Estimate, alone, estimate, lonely
 from pseudolink.score.states import BRANCH, Shares, States, chances, priors
 
@@ -247,7 +247,8 @@ def test_what_is_hidden_is_what_shows_nothing_under_the_tokens_of_random_pairs()
         [[(states.masks & np.uint64(a & b)) == 0 for b in tokens[1].tolist()] for a in tokens[0].tolist()],
         axis=(0, 1),
     )
-    np.testing.assert_allclose(observe.unseen(states, *sides), expected)
+    found = observe.blind_of(states, [], 0, *sides)
+    np.testing.assert_allclose(found.hidden(found.share), expected)
 
 
 def test_a_record_without_tokens_has_no_match_that_a_pass_finds() -> None:
@@ -316,11 +317,10 @@ def test_the_search_stops_and_says_so_when_it_is_not_done(monkeypatch: pytest.Mo
     views = observe.gather(some.pairs, some.left, some.right)
     counted = observe.count(states, some.pairs, views)
     start = priors(states.model)
-    begin = estimating.Class(start, 100.0, 1.0)
-    hidden = observe.unseen(states, some.left, some.right)
+    begin = fitting.Class(start, 100.0, 1.0)
+    blind = observe.blind_of(states, views, len(counted), some.left, some.right)
     background = [np.full(len(v.counts), 1e-3) for v in counted]
-    once = estimating._fit(
-        states, counted, background, hidden, begin, start, estimating._independent(counted),
-        most=2000.0, uncounted=np.zeros(len(states)), iterations=1,
-    )  # fmt: skip
+    once = fitting.fit(
+        blind, counted, background, begin, start, fitting.independent(counted), most=2000.0, iterations=1
+    )
     assert (once.iterations, once.converged) == (1, False)

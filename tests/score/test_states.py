@@ -259,11 +259,13 @@ def test_states_that_no_pass_tells_apart_are_one() -> None:
     assert one.chance.sum() == pytest.approx(1.0)
 
 
-def test_the_chance_of_two_parties_is_the_mean_of_their_shares() -> None:
+def test_the_chance_of_two_parties_is_the_geometric_mean_of_their_shares() -> None:
     schema = schema_of([["sex", "upn"]])
     rare, common = (statistics_of(schema, AGREE | {"sex": s}) for s in (0.2, 0.6))
     group = evidence.build(schema, [rare, common]).groups["sex"]
-    assert group.chance[group.masks == np.bitwise_or.reduce(group.masks)] == pytest.approx(0.4)
+    assert group.chance[group.masks == np.bitwise_or.reduce(group.masks)] == pytest.approx(
+        np.sqrt(0.12) / (np.sqrt(0.12) + np.sqrt(0.32))
+    )
 
 
 def test_a_party_without_pairs_says_nothing_of_chance() -> None:
