@@ -202,6 +202,11 @@ def curves(ident: str, points: Sequence[CurvePoint], threshold: float) -> Markup
         style = f'class="curve c{index}" stroke-width="{width}"' + (
             f' stroke-dasharray="{dash}"' if dash else ""
         )
+        bounds = [getattr(p, f"{attribute}_interval") for p in ordered]
+        edge = [(across(p.threshold), low) for p, (low, _) in zip(ordered, bounds, strict=True)]
+        edge += [(across(p.threshold), high) for p, (_, high) in zip(ordered, bounds, strict=True)][::-1]
+        area = " ".join(f"{number(a)},{number(height(max(value, floor)))}" for a, value in edge)
+        parts.append(f'<polygon points="{area}" class="band b{index}"/>')
         path = " ".join(f"{number(a)},{number(b)}" for a, b in places)
         parts.append(f'<polyline points="{path}" {style}/>')
         if len(places) == 1:
@@ -212,7 +217,7 @@ def curves(ident: str, points: Sequence[CurvePoint], threshold: float) -> Markup
         parts.append(_text(end + 11, labels[index] + 4, name, f"label l{index}"))
     description = (
         f"Curves over {len(ordered):,} thresholds from {ordered[0].threshold:g} to "
-        f"{ordered[-1].threshold:g}: precision solid, recall dashed, F1 dotted. "
+        f"{ordered[-1].threshold:g}: precision solid, recall dashed, F1 dotted; areas are 95 % intervals. "
         f"The threshold in use is {threshold:.4f}. The scale starts at {floor:g}."
     )
     return _svg(ident, base + 42, title, description, parts)

@@ -73,6 +73,7 @@ def link(
     output: Path,
     ledger: Path,
     min_precision: float | None = None,
+    threshold: float | None = None,
     today: date | None = None,
     report: Report = quiet,
 ) -> Linked:
@@ -82,6 +83,7 @@ def link(
     Args:
         packages: one package of encodings from each party, the cohort's among them.
         output: new folder; gets the link map sealed to the releaser, and the operator's report.
+        min_precision, threshold: see ``linkage.link_pair``.
 
     Raises:
         PseudolinkError: whatever does not fit; no output is left then.
@@ -98,7 +100,7 @@ def link(
         raise LinkageError("linking needs the encodings of at least two parties")
     with files.new_folder(output) as folder:
         deliveries, digests = _open(packages, folder, agreed, design, key, today, report)
-        linkages = link_all(deliveries, min_precision=min_precision, report=report)
+        linkages = link_all(deliveries, min_precision=min_precision, threshold=threshold, report=report)
         summary = _summary(deliveries, linkages, agreed, today)
         plain = folder / "plain.parquet"
         found = link_map(linkages)

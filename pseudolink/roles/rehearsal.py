@@ -41,6 +41,7 @@ from pseudolink.roles.encoding import (
 from pseudolink.roles.linkage import Delivery, PairLinkage, Report, link_pair, quiet
 from pseudolink.roles.people import link_map
 from pseudolink.schema import LinkageSchema
+from pseudolink.score import quality
 
 PACKAGES = ("pseudolink", "numpy", "pyarrow", "numba", "scipy", "cryptography", "jellyfish")
 ENGINE = "local"
@@ -152,6 +153,18 @@ def _measures(one: PairLinkage, left: Side, right: Side) -> dict[str, Any]:
         "expected_precision": expected_precision,
         "expected_recall": expected_recall,
         "expected_f1": expected_f1,
+        **{
+            f"{name}_interval": [float(low), float(high)]
+            for name, (low, high) in zip(
+                ("precision", "recall", "f1"), one.band.at(one.threshold, one.curve), strict=True
+            )
+        },
+        "expected_matches": one.estimate.matches.total,
+        "unlinkable": {
+            side.delivery.party: quality.unlinkable(one.estimate, side.delivery.shows, one.threshold)
+            for side in (left, right)
+        },
+        "nobody": one.nobody,
         "threshold": one.threshold,
         "links": links,
         "ambiguous": len(one.links.ambiguous),
@@ -212,6 +225,7 @@ def rehearse(
     *,
     keep: Path | None = None,
     min_precision: float | None = None,
+    threshold: float | None = None,
     options: Options | None = None,
     report: Report = quiet,
 ) -> dict[str, Any]:
@@ -222,6 +236,7 @@ def rehearse(
         sources: paths, DataFrames or Arrow tables.
         truth: column that is equal exactly for the records of one person.
         keep: new folder for every artefact, unsealed.
+        min_precision, threshold: see ``linkage.link_pair``.
 
     Returns:
         precision, recall, f1 and their estimates, and what it took; with more than two files the
@@ -246,7 +261,13 @@ def rehearse(
     linkages, measures = [], []
     for other in sides[1:]:
         with clock.stage("link"):
-            one = link_pair(sides[0].delivery, other.delivery, min_precision=min_precision, report=report)
+            one = link_pair(
+                sides[0].delivery,
+                other.delivery,
+                min_precision=min_precision,
+                threshold=threshold,
+                report=report,
+            )
         linkages.append(one)
         measures.append(_measures(one, sides[0], other))
     if keep is not None:

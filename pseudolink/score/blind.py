@@ -151,9 +151,9 @@ class Findable:
         step = max(1, _MOST_HELD // len(by_mask))
         for at in range(0, len(findable), step):
             hides = shows_nothing(self._states.distinct, self._tokens[at : at + step])
-            findable[at : at + step] = 1.0 - hides @ by_mask
+            findable[at : at + step] = np.maximum(1.0 - hides @ by_mask, 0.0)
         mean = float((findable * self._share).sum())
         # Scaled so that the mean is the share found when both sides lack what they lack.
         scaled = np.minimum(findable * found / max(mean, 1e-9), 1.0)
-        never: Floats = np.maximum(1.0 - min(matched, 1.0) * scaled, 1e-3)[self._of_row]
+        never: Floats = np.clip(1.0 - min(matched, 1.0) * scaled, 1e-3, 1.0)[self._of_row]
         return never

@@ -11,7 +11,7 @@ Source: specs/scoring-v1.md, sections 4 and 5.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -35,7 +35,7 @@ class Estimate:
 
     chance: (j,) share of random pairs in each joint state. matches: matching pairs. company:
     pairs alike without matching (households, twins), or None. left_rows, right_rows: rows of each
-    party. scale: cross pairs of company per matching pair.
+    party. alike: cross pairs of company. layout: the pairs as the search had them.
     """
 
     states: States
@@ -44,12 +44,13 @@ class Estimate:
     company: Class | None
     left_rows: int
     right_rows: int
-    scale: float
+    alike: float
+    layout: Fitting | None = field(default=None, repr=False, compare=False)
 
     def other(self, by_chance: Floats, by_company: Floats) -> Floats:
         """Expected number of pairs that do not match, by observation."""
         pairs = self.left_rows * self.right_rows * by_chance
-        return pairs + self.scale * self.matches.total * by_company
+        return pairs + self.alike * by_company
 
 
 def _company(states: States, chance: Floats, parties: list[tuple[Candidates, Presence]]) -> Class | None:
@@ -111,7 +112,7 @@ class Fitting:
     """Two parties laid out for the search: views, what they show, who competes with whom."""
 
     def __init__(
-        self, states: States, pairs: Candidates, left: Presence, right: Presence, alike: Floats, scale: float
+        self, states: States, pairs: Candidates, left: Presence, right: Presence, other: Floats
     ) -> None:
         self.states, self.pairs = states, pairs
         self.rows = left.records, right.records
@@ -120,17 +121,8 @@ class Fitting:
         self.blind = blind_of(states, self.views, len(self.counted), left, right)
         self._rivals = Rivals(pairs.left, pairs.right)
         self._findable = Findable(states, left), Findable(states, right)
-        self._chance, self._alike, self._scale = states.probabilities(chances(states.model)), alike, scale
-
-    def background(self, matches: float) -> list[Floats]:
-        """Pairs that do not match, by view and observation."""
-        found = []
-        for view in self.counted:
-            size = len(view.counts)
-            by_chance = summed(view.seen.of_state, self._chance, size)
-            by_company = summed(view.seen.of_state, self._alike, size)
-            found.append(self.rows[0] * self.rows[1] * by_chance + self._scale * matches * by_company)
-        return found
+        #: Pairs that do not match, by view and observation.
+        self.background = [summed(view.seen.of_state, other, len(view.counts)) for view in self.counted]
 
     def spread(self, by_observation: list[Floats], missing: float = 0.0) -> Floats:
         """(k,) what each candidate pair has by its view and observation."""
@@ -176,29 +168,28 @@ def estimate(
     chance = states.probabilities(chances(model))
     rows = left[1].records, right[1].records
     company = _company(states, chance, [left, right])
-    # A record with c others alike in its own extract meets c times the overlap of them in the other.
-    scale = 2 * company.total / sum(rows) if company else 0.0
-    alike = states.probabilities(company.shares) if company else np.zeros(len(states))
-    layout = Fitting(states, pairs, left[1], right[1], alike, scale)
+    # Two samples of one population: pairs alike within each, with n²/2 pairs, and across, with n₁n₂.
+    alike = 2 * company.total * rows[0] * rows[1] / (rows[0] ** 2 + rows[1] ** 2) if company else 0.0
+    other = rows[0] * rows[1] * chance
+    if company:
+        other = other + alike * states.probabilities(company.shares)
+    layout = Fitting(states, pairs, left[1], right[1], other)
     most = float(min(rows))
     prior = priors(model)
     if not layout.counted:
-        return Estimate(states, chance, Class(prior, 0.0, 1.0, 0, True), company, *rows, scale)
+        return Estimate(states, chance, Class(prior, 0.0, 1.0, 0, True), company, *rows, alike)
     fitted = Class(prior, 0.8 * most, 1.0)
-    rest = layout.background(fitted.total)
-    expect = independent(layout.counted)
-    fitted = fit(layout.blind, layout.counted, rest, fitted, prior, expect, most=most, close=1e-3)
-    for _ in range(3):  # the background holds the number of matches, through company
-        rest = layout.background(fitted.total)
+    steps = [(independent(layout.counted), 1e-3, 1000), (layout.competing, 1e-5, 180)]
+    for expect, close, iterations in steps:
         fitted = fit(
             layout.blind,
             layout.counted,
-            rest,
+            layout.background,
             fitted,
             prior,
-            layout.competing,
+            expect,
             most=most,
-            iterations=60,
-            close=1e-5,
+            close=close,
+            iterations=iterations,
         )
-    return Estimate(states, chance, fitted, company, *rows, scale)
+    return Estimate(states, chance, fitted, company, *rows, alike, layout)

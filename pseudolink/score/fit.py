@@ -19,7 +19,7 @@ from pseudolink.score.arrays import Floats, summed
 from pseudolink.score.blind import Blind
 from pseudolink.score.evidence import Group
 from pseudolink.score.observe import Counted
-from pseudolink.score.states import Shares, States
+from pseudolink.score.states import Shares
 
 _MOST_ITERATIONS = 1_000
 _CLOSE = 1e-6
@@ -113,6 +113,7 @@ def fit(
             states is known, and views are learned.
     """
     states = blind.states
+    less = 0.5 if matches else 0.0
     places = blind.places(np.asarray([view.seen.tokens for view in counted], dtype=np.uint64))
     now = begin
     for iteration in range(1, iterations + 1):
@@ -135,7 +136,8 @@ def fit(
             pairs = pairs + PRIOR_PAIRS * prior[name]
             shares[name] = pairs / pairs.sum()
         sums = np.asarray([float(e.sum()) for e in expected])
-        total = min(float(sums.sum()) / held, most)
+        # Half a pair less (Jeffreys' prior of a count): one doubtful pair is no sign of anybody in both.
+        total = min(max(float(sums.sum()) - less, 0.0) / held, most)
         if matches:
             views = blind.learned(summed(places, sums, len(blind.tokens)), now.total, joint, PRIOR_PAIRS)
         moved = max(float(np.abs(shares[name] - now.shares[name]).max()) for name in shares)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pseudolink.formats.candidates import Candidates, Presence
-from pseudolink.score.arrays import Flags, Floats, Ints
+from pseudolink.score.arrays import Floats, Ints
 from pseudolink.score.blind import Blind, blind, random_views
 from pseudolink.score.states import Seen, States
 

@@ -64,17 +64,26 @@ def curve(scored: Scored, links: Links, matches: float) -> Curve:
     return Curve(threshold, precision, recall, f1, counts.astype(np.int64))
 
 
+def nobody(found: Curve) -> bool:
+    """Whether not even half a link is expected to be right, of all that could be made."""
+    return not len(found.links) or float(found.precision[-1] * found.links[-1]) < 0.5
+
+
 def choose(found: Curve, min_precision: float | None = None) -> float:
     """
     The threshold: best expected F1, or the lowest that reaches ``min_precision``.
 
+    Links of which fewer than half are expected to be right are never chosen by default. Where
+    nobody is expected to be in both parties it is 0.5, which no pair reaches then.
+
     Raises:
         ScoringError: no threshold is expected to reach that precision.
     """
-    if not len(found.threshold):
+    if nobody(found):
         return 0.5
     if min_precision is None:
-        return float(found.threshold[int(np.argmax(found.f1))])
+        some = np.flatnonzero(found.precision >= 0.5)
+        return float(found.threshold[some[np.argmax(found.f1[some])]]) if len(some) else 0.5
     enough = np.flatnonzero(found.precision >= min_precision)
     if not len(enough):
         raise ScoringError(

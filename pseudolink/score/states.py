@@ -110,11 +110,11 @@ class States:
             part = weight[at : at + self.sizes[index]]
             at += self.sizes[index]
             branches[index] = part.sum()
-            shape = [len(self.model.groups[name].masks) for name in branch.groups]
-            cube = part.reshape(shape)
-            for axis, name in enumerate(branch.groups):
-                others = tuple(a for a in range(len(shape)) if a != axis)
-                found[name] += cube.sum(axis=others)
+            for name in branch.groups:
+                # The groups before it are summed already, the first of those left is this one.
+                cube = part.reshape(len(self.model.groups[name].masks), -1)
+                found[name] += cube.sum(axis=1)
+                part = cube.sum(axis=0)
         return {**found, BRANCH: branches}
 
     def seen(self, tokens: int, fields: int) -> Seen:

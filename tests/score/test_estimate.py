@@ -206,7 +206,8 @@ def test_company_is_fitted_to_what_families_and_twins_look_like() -> None:
     assert other > 0.8
     # How many are alike without showing it, nobody can tell; those that show it number 200.
     assert found.company.total * found.company.found == pytest.approx(200, rel=0.05)
-    assert found.scale == pytest.approx(2 * found.company.total / sum(ROWS))
+    a, b = ROWS
+    assert found.alike == pytest.approx(2 * found.company.total * a * b / (a**2 + b**2))
 
 
 def test_pairs_that_look_like_twins_weigh_less_where_twins_are_known() -> None:
@@ -233,7 +234,7 @@ def test_a_party_whose_records_stand_alone_has_no_company() -> None:
     some, _ = drawn(1)
     found = fitted(some)
     assert found.company is None
-    assert found.scale == 0.0
+    assert found.alike == 0.0
 
 
 # ---------------------------------------------------------------- what no pass finds
@@ -257,7 +258,7 @@ def test_a_record_without_tokens_has_no_match_that_a_pass_finds() -> None:
     tokens[0] = 0
     matches = fitted(some).matches
     sides = alone(states, matches, Presence(tokens, some.left.fields), some.right)
-    assert sides.left[0] == 1.0
+    assert sides.left[0] == pytest.approx(1.0)
     assert sides.left[1] == pytest.approx(1 - MATCHES / ROWS[0] * 0.94, abs=0.03)
     assert sides.right[0] == pytest.approx(1 - MATCHES / ROWS[1] * 0.94, abs=0.03)
 
