@@ -34,6 +34,10 @@ COMMANDS = {
         "pseudolink.cli.operator:link",
         "Operator: link sealed encodings; the link map is sealed again.",
     ),
+    "explain": (
+        "pseudolink.cli.explaining:explain",
+        "Explain a linkage's model, and the weight of one pair field by field.",
+    ),
     "release": ("pseudolink.cli.releaser:release", "Releaser: join link map and payloads into a dataset."),
     "tables": (
         "pseudolink.cli.researcher:tables",

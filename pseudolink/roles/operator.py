@@ -34,6 +34,7 @@ from pseudolink.keys.party import PartyKey
 from pseudolink.ledger import chain
 from pseudolink.match.compare import largest_component
 from pseudolink.report.linkage import render
+from pseudolink.roles.explaining import MODEL_FILE, model_of
 from pseudolink.roles.linkage import (
     Delivery,
     PairLinkage,
@@ -108,6 +109,8 @@ def link(
         sealed = _seal(plain, folder / MAP_FILE, found.num_rows, summary, agreed, key, today)
         plain.unlink()
         (folder / REPORT_FILE).write_text(render(summary), encoding="utf-8")
+        model = json.dumps(model_of(linkages).to_json(), indent=1)
+        (folder / MODEL_FILE).write_text(model + "\n", encoding="utf-8")
         (folder / SUMMARY_FILE).write_text(json.dumps(summary.to_json(), indent=2) + "\n", encoding="utf-8")
         chain.append(
             ledger,

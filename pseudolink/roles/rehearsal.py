@@ -6,6 +6,7 @@ The truth column is taken out before the first stage and looked at after the las
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Sequence
@@ -38,6 +39,7 @@ from pseudolink.roles.encoding import (
     encode_table,
     payload_table,
 )
+from pseudolink.roles.explaining import MODEL_FILE, evidence_columns, model_of
 from pseudolink.roles.linkage import Delivery, PairLinkage, Report, link_pair, quiet
 from pseudolink.roles.people import link_map
 from pseudolink.schema import LinkageSchema
@@ -195,6 +197,7 @@ def candidates_table(linkages: Sequence[PairLinkage]) -> pa.Table:
                     "passes": pa.array(np.bitwise_count(pairs.shared).astype(np.int16)),
                     "weight": pa.array(one.scored.weight),
                     "probability": pa.array(one.scored.probability),
+                    **evidence_columns(one),
                 }
             )
         )
@@ -209,6 +212,8 @@ def _keep(folder: Path, sides: Sequence[Side], linkages: Sequence[PairLinkage]) 
             payloads.save(side.payload, place / f"{stem}.payload.parquet")
         linkmap.save(link_map(linkages), place / "linkmap.parquet")
         pq.write_table(candidates_table(linkages), place / "candidates.parquet", compression="zstd")
+        model = json.dumps(model_of(linkages).to_json(), indent=1)
+        (place / MODEL_FILE).write_text(model + "\n", encoding="utf-8")
 
 
 def _names(sources: Sequence[Any]) -> list[str]:

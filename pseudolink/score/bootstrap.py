@@ -140,7 +140,7 @@ def band(
         recall[draw] = right / max(matches[draw], TINY)
         f1[draw] = 2 * right / (curve.links + matches[draw])
     low, high = np.percentile(matches, [_LOW, _HIGH])
-    return Band(*(_bounds(one) for one in (precision, recall, f1)), (float(low), float(high)))
+    return Band(_bounds(precision), _bounds(recall), _bounds(f1), (float(low), float(high)))
 
 
 def _moved(probability: Floats, ratio: Floats) -> Floats:

@@ -29,7 +29,7 @@ def test_parties_hold_what_they_may(project: Project) -> None:
         party: {p.name for p in (project.folder / party).rglob("*") if p.is_file() and "keys" not in p.parts}
         for party in demo.NAMES
     }
-    assert held[OPERATOR] == {"ledger.jsonl", "linkmap.package", "report.html", "summary.json"}
+    assert held[OPERATOR] == {"ledger.jsonl", "linkmap.package", "model.json", "report.html", "summary.json"}
     assert held[RELEASER] == {"ledger.jsonl", "release.csv", "release.json", "release.parquet"}
     assert held["university"] == set()
     for party in CUSTODIANS:
