@@ -42,6 +42,9 @@ COMMANDS = {
     "tables": (
         "pseudolink.cli.researcher:tables",
         "Researcher: tables in which nobody and no family can be identified.",
+    "rates": (
+        "pseudolink.cli.rates:rates",
+        "Releaser: count by subgroup how many records are linked.",
     ),
     "ledger": ("pseudolink.cli.reviewer:ledger", "Verify and show the chain of receipts."),
 }
