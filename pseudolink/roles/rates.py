@@ -55,9 +55,7 @@ def rates(
     agreed = load_signed(agreement, today)
     party = require_own_key(agreed, key)
     if party.role != "releaser":
-        raise NotPermittedError(
-            f"{party.id!r} is not the releaser; only the releaser holds links and payloads"
-        )
+        raise NotPermittedError(f"{party.id!r} is not the releaser; only the releaser counts")
     with files.new_folder(output) as folder:
         plain = folder / "opened.parquet"
         open_package(link_map, plain, agreement=agreed, recipient=key, artefact="link_map", today=today)

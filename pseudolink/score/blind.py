@@ -19,7 +19,7 @@ from pseudolink.formats.candidates import Presence
 from pseudolink.score.arrays import Flags, Floats, Ints, summed
 from pseudolink.score.states import States
 
-#: Numbers held at once, views times distinct sets of passes.
+#: Numbers held at once, views times kinds of joint states.
 _MOST_HELD = 40_000_000
 #: Most distinct sets of tokens of one party that are combined with those of the other.
 _MOST_SETS = 500
@@ -37,8 +37,8 @@ class Blind:
     """
     The views of a class of pairs, as sets of tokens, and what each hides.
 
-    tokens: (v,) uint64, distinct. share: (v,) of random pairs. uncounted: (j,) share of random
-    pairs in which a joint state shows something that is not counted. lost: (v,) views of which
+    tokens: (v,) uint64, distinct. share: (v,) of random pairs. uncounted: (k,) share of random
+    pairs in which a kind of joint states shows something that is not counted. lost: (v,) views of which
     some pairs are not counted: nothing is learned of them.
     """
 
@@ -50,19 +50,19 @@ class Blind:
 
     @cached_property
     def _nothing(self) -> Floats:
-        return shows_nothing(self.states.distinct, self.tokens)
+        return shows_nothing(self.states.kind_masks, self.tokens)
 
-    def hides(self, joint: Floats) -> Floats:
-        """(v,) share of a class of pairs that each view hides."""
-        found: Floats = self._nothing @ summed(self.states.distinct_of, joint, len(self.states.distinct))
+    def hides(self, kinds: Floats) -> Floats:
+        """(v,) share of a class of pairs that each view hides, from its shares by kind."""
+        found: Floats = self._nothing @ kinds
         return found
 
     def hidden(self, share: Floats) -> Floats:
-        """(j,) how often each joint state shows nothing, over views of these shares."""
-        found: Floats = (share @ self._nothing)[self.states.distinct_of]
+        """(k,) how often each kind of joint states shows nothing, over views of these shares."""
+        found: Floats = share @ self._nothing
         return found
 
-    def learned(self, seen: Floats, total: float, joint: Floats, prior: float) -> Floats:
+    def learned(self, seen: Floats, total: float, kinds: Floats, prior: float) -> Floats:
         """
         (v,) the shares of the views, given the pairs seen in each.
 
@@ -71,9 +71,10 @@ class Blind:
 
         Args:
             seen: (v,) pairs of the class. total: pairs of the class, seen or not.
+            kinds: (k,) its shares by kind of joint states.
             prior: pairs that the shares of random pairs count for, in every view.
         """
-        expected = total * self.share * (1.0 - self.hides(joint))
+        expected = total * self.share * (1.0 - self.hides(kinds))
         share = self.share * np.where(self.lost, 1.0, (seen + prior) / (expected + prior))
         found: Floats = share / max(float(share.sum()), _TINY)
         return found
@@ -114,7 +115,7 @@ def blind(states: States, left: Presence, right: Presence, uncounted: Floats, lo
     Args:
         uncounted: see ``observe.dropped``. lost: tokens of the views that are not counted.
     """
-    keys, share = random_views(left, right, _MOST_HELD // len(states.distinct))
+    keys, share = random_views(left, right, _MOST_HELD // states.kinds)
     return Blind(states, keys[:, 0], share, uncounted, np.isin(keys[:, 0], lost))
 
 
@@ -146,12 +147,12 @@ class Findable:
             joint: (j,) shares of matching pairs. found: share of them that some pass finds.
             matched: share of the party's records that match.
         """
-        by_mask = summed(self._states.distinct_of, joint, len(self._states.distinct))
+        kinds = self._states.by_kind(joint)
         findable = np.empty(len(self._tokens))
-        step = max(1, _MOST_HELD // len(by_mask))
+        step = max(1, _MOST_HELD // len(kinds))
         for at in range(0, len(findable), step):
-            hides = shows_nothing(self._states.distinct, self._tokens[at : at + step])
-            findable[at : at + step] = np.maximum(1.0 - hides @ by_mask, 0.0)
+            hides = shows_nothing(self._states.kind_masks, self._tokens[at : at + step])
+            findable[at : at + step] = np.maximum(1.0 - hides @ kinds, 0.0)
         mean = float((findable * self._share).sum())
         # Scaled so that the mean is the share found when both sides lack what they lack.
         scaled = np.minimum(findable * found / max(mean, 1e-9), 1.0)

@@ -19,7 +19,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from pseudolink.formats.candidates import Candidates, Scored
-from pseudolink.score.arrays import Floats, Ints, summed
+from pseudolink.score.arrays import Floats, Ints
 from pseudolink.score.estimate import Estimate
 from pseudolink.score.fit import TINY, Class, fit
 from pseudolink.score.quality import Curve
@@ -106,9 +106,8 @@ def band(
     count = int(block.max()) + 1
     prior = priors(found.states.model)
     joint = found.states.probabilities(found.matches.shares)
-    base = [
-        found.matches.total * summed(view.seen.of_state, joint, len(view.counts)) for view in layout.counted
-    ]
+    kinds = found.states.by_kind(joint)
+    base = [found.matches.total * view.seen.shares(kinds) for view in layout.counted]
     accepted = accepted[np.argsort(-scored.probability[accepted], kind="stable")]
     taken = curve.links - 1
     precision, recall, f1 = (np.empty((draws, len(taken))) for _ in range(3))

@@ -42,7 +42,8 @@ def require_matches(found: Estimate, kinds: Mapping[str, str], *, pair: str) -> 
     if matches.total < _FEW or matches.views is None or found.layout is None:
         return
     joint = found.states.probabilities(matches.shares)
-    hidden = found.states.totals(joint * found.layout.blind.hidden(matches.views))
+    never = found.layout.blind.hidden(matches.views)[found.states.kind_of]
+    hidden = found.states.totals(joint * never)
     problems = []
     for name, group in found.states.model.groups.items():
         if group.whole is None:

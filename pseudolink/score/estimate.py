@@ -69,8 +69,7 @@ def _company(states: States, chance: Floats, parties: list[tuple[Candidates, Pre
         gathered = gather(pairs, presence, presence)
         views = count(states, pairs, gathered)
         for view in views:
-            shown = summed(view.seen.of_state, chance, len(view.counts))
-            background.append(n * (n - 1) / 2 * shown)
+            background.append(n * (n - 1) / 2 * view.seen.shares(states.by_kind(chance)))
         counted.extend(views)
         parts.append((n / max(rows, 1), blind_of(states, gathered, len(views), presence, presence)))
     seen = sum(float(view.counts.sum()) for view in counted)
@@ -122,7 +121,7 @@ class Fitting:
         self._rivals = Rivals(pairs.left, pairs.right)
         self._findable = Findable(states, left), Findable(states, right)
         #: Pairs that do not match, by view and observation.
-        self.background = [summed(view.seen.of_state, other, len(view.counts)) for view in self.counted]
+        self.background = [view.seen.shares(states.by_kind(other)) for view in self.counted]
 
     def spread(self, by_observation: list[Floats], missing: float = 0.0) -> Floats:
         """(k,) what each candidate pair has by its view and observation."""

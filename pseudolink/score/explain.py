@@ -71,7 +71,7 @@ def explain(found: Weights, *, tokens: int, fields: int, shared: int, levels: in
     seen = states.seen(tokens, fields)
     at = int(seen.position(np.asarray([shared], dtype=np.uint64), np.asarray([levels]))[0])
     at = seen.nearest(shared, levels) if at < 0 else at
-    places = np.flatnonzero(seen.of_state == at)
+    places = np.flatnonzero(seen.of_kind[states.kind_of] == at)
     names, factors = _factors(found, places)
     values = _values(found, factors)
     count = len(names)

@@ -118,17 +118,19 @@ def fit(
     now = begin
     for iteration in range(1, iterations + 1):
         joint = states.probabilities(now.shares)
+        kinds = states.by_kind(joint)
         views = blind.share if now.views is None else now.views
         hidden = blind.hidden(views)
-        found = max(1.0 - float((joint * hidden).sum()), 1e-9)
-        held = max(found - float((joint * blind.uncounted).sum()), 1e-9)
-        shown = [summed(view.seen.of_state, joint, len(view.counts)) for view in counted]
+        found = max(1.0 - float((kinds * hidden).sum()), 1e-9)
+        held = max(found - float((kinds * blind.uncounted).sum()), 1e-9)
+        shown = [view.seen.shares(kinds) for view in counted]
         mine = [now.total * s for s in shown]
         expected = expect(replace(now, found=found), mine, background)
-        factor = np.zeros(len(states))
+        factor = np.zeros(states.kinds)
         for view, s, e in zip(counted, shown, expected, strict=True):
-            factor += (e / np.maximum(s, TINY))[view.seen.of_state]
-        seen, unseen = (states.totals(joint * f) for f in (factor, now.total * (hidden + blind.uncounted)))
+            factor += (e / np.maximum(s, TINY))[view.seen.of_kind]
+        unseen_factor = now.total * (hidden + blind.uncounted)
+        seen, unseen = (states.totals(joint * f[states.kind_of]) for f in (factor, unseen_factor))
         shares = {}
         for name, values in seen.items():
             group = states.model.groups.get(name) if matches else None
@@ -139,7 +141,7 @@ def fit(
         # Half a pair less (Jeffreys' prior of a count): one doubtful pair is no sign of anybody in both.
         total = min(max(float(sums.sum()) - less, 0.0) / held, most)
         if matches:
-            views = blind.learned(summed(places, sums, len(blind.tokens)), now.total, joint, PRIOR_PAIRS)
+            views = blind.learned(summed(places, sums, len(blind.tokens)), now.total, kinds, PRIOR_PAIRS)
         moved = max(float(np.abs(shares[name] - now.shares[name]).max()) for name in shares)
         moved = max(moved, abs(total - now.total) / max(total, 1.0))
         now = Class(shares, total, found, begin.iterations + iteration, moved < close, views)

@@ -15,7 +15,7 @@ from pseudolink.score.arrays import Floats, Ints
 from pseudolink.score.blind import Blind, blind, random_views
 from pseudolink.score.states import Seen, States
 
-#: Largest product of views and joint states that the search keeps in memory.
+#: Largest product of views and kinds of joint states that the search keeps in memory.
 _MOST_KEPT = 60_000_000
 _MOST_WORK = 400_000_000
 
@@ -76,7 +76,7 @@ def positions(seen: Seen, candidates: Candidates, view: View) -> Ints:
 
 def count(states: States, candidates: Candidates, views: list[View]) -> list[Counted]:
     """Counts by observation for the views with the most pairs, within a bound on memory."""
-    kept = views[: max(1, _MOST_KEPT // len(states))]
+    kept = views[: max(1, _MOST_KEPT // states.kinds)]
     found = []
     for view in kept:
         seen = states.seen(view.tokens, view.fields)
@@ -92,12 +92,12 @@ def blind_of(states: States, views: list[View], kept: int, left: Presence, right
     Args:
         views: as :func:`gather` gives them.
     """
-    total = np.zeros(len(states))
+    total = np.zeros(states.kinds)
     lost = {(view.tokens, view.fields) for view in views[kept:]}
     if lost:
-        keys, weight = random_views(left, right, _MOST_WORK // len(states), fields=True)
+        keys, weight = random_views(left, right, _MOST_WORK // states.kinds, fields=True)
         for (tokens, fields), share in zip(keys.tolist(), weight, strict=True):
             if (tokens, fields) in lost:
-                total += share * ((states.masks & np.uint64(tokens)) != 0)
+                total += share * ((states.kind_masks & np.uint64(tokens)) != 0)
     tokens = np.asarray(sorted({tokens for tokens, _ in lost}), dtype=np.uint64)
     return blind(states, left, right, total, tokens)

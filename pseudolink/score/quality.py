@@ -14,7 +14,7 @@ import numpy as np
 
 from pseudolink.errors import ScoringError
 from pseudolink.formats.candidates import Links, Presence, Scored
-from pseudolink.score.arrays import Floats, Ints, summed
+from pseudolink.score.arrays import Floats, Ints
 from pseudolink.score.estimate import Estimate, lonely
 
 _TINY = 1e-300
@@ -98,6 +98,7 @@ def unlinkable(found: Estimate, presence: Presence, threshold: float) -> int:
     states = found.states
     joint = states.probabilities(found.matches.shares)
     alike = states.probabilities(found.company.shares) if found.company else np.zeros(len(states))
+    kinds = [states.by_kind(one) for one in (joint, found.chance, alike)]
     own = presence.records
     here = lonely(states, found.matches, presence, own)
     there = lonely(states, found.matches, presence, found.left_rows + found.right_rows - own)
@@ -108,13 +109,11 @@ def unlinkable(found: Estimate, presence: Presence, threshold: float) -> int:
         if not tokens:
             continue
         seen = states.seen(tokens, fields)
-        size = len(seen.shared)
         # An exact copy shares every token there is and is equal wherever a filter looks.
         same = np.flatnonzero(seen.shared == np.uint64(tokens))
         best = same[int(np.argmin(seen.levels[same]))]
-        match = summed(seen.of_state, joint, size)[best]
-        chance = summed(seen.of_state, found.chance, size)[best : best + 1]
-        company = summed(seen.of_state, alike, size)[best : best + 1]
+        match = seen.shares(kinds[0])[best]
+        chance, company = (seen.shares(one)[best : best + 1] for one in kinds[1:])
         odds = found.matches.total * match / max(float(found.other(chance, company)[0]), _TINY)
         linkable[number] = odds / (odds + here[row] * there[row]) >= threshold
     of_row = linkable[inverse]

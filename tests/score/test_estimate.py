@@ -155,7 +155,7 @@ def test_views_beyond_the_bound_on_memory_are_not_forgotten(monkeypatch: pytest.
     some, states = drawn(3, missing=0.3)
     assert len(observe.gather(some.pairs, some.left, some.right)) == 4 - 2
     whole = fitted(some).matches.total
-    monkeypatch.setattr(observe, "_MOST_KEPT", len(states))
+    monkeypatch.setattr(observe, "_MOST_KEPT", states.kinds)
     assert fitted(some).matches.total == pytest.approx(whole, rel=0.05)
 
 
@@ -221,7 +221,7 @@ def test_pairs_that_look_like_twins_weigh_less_where_twins_are_known() -> None:
 
     def odds(found: Estimate) -> float:
         def share(joint: Any) -> Any:
-            return np.bincount(seen.of_state, joint, len(seen.shared))[at]
+            return seen.shares(states.by_kind(joint))[at]
 
         alike = states.probabilities(found.company.shares) if found.company else np.zeros(len(states))
         match = found.matches.total * share(states.probabilities(found.matches.shares))
@@ -249,7 +249,7 @@ def test_what_is_hidden_is_what_shows_nothing_under_the_tokens_of_random_pairs()
         axis=(0, 1),
     )
     found = observe.blind_of(states, [], 0, *sides)
-    np.testing.assert_allclose(found.hidden(found.share), expected)
+    np.testing.assert_allclose(found.hidden(found.share)[states.kind_of], expected)
 
 
 def test_a_record_without_tokens_has_no_match_that_a_pass_finds() -> None:

@@ -102,7 +102,7 @@ def weight_of(weights: Weights, known: set[str], at: tuple[int, int, int, int]) 
 
     seen = weights.states.seen(tokens, fields)
     observation = int(seen.position(np.asarray([shared], dtype=np.uint64), np.asarray([levels]))[0])
-    held = seen.of_state == observation
+    held = seen.of_kind[weights.states.kind_of] == observation
     match, company, chance = (
         float(weights.states.probabilities(one)[held].sum())
         for one in (mixed(weights.matches), mixed(weights.company), weights.chance)

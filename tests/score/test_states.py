@@ -179,11 +179,13 @@ def test_only_what_both_sides_hold_is_shown() -> None:
     joint = states.probabilities(chances(states.model))
     for tokens in (0b11111, 0b00101, 0):
         seen = states.seen(tokens, 0b11)
-        shares = np.bincount(seen.of_state, joint, len(seen.shared))
+        shares = seen.shares(states.by_kind(joint))
         assert shares.sum() == pytest.approx(1.0)
         assert not (seen.shared & ~np.uint64(tokens)).any()
         assert len(set(zip(seen.shared.tolist(), seen.levels.tolist(), strict=True))) == len(seen.shared)
-        np.testing.assert_array_equal(seen.shared[seen.of_state], states.masks & np.uint64(tokens))
+        np.testing.assert_array_equal(
+            seen.shared[seen.of_kind[states.kind_of]], states.masks & np.uint64(tokens)
+        )
     assert (states.seen(0, 0b11).shared.tolist(), states.seen(0, 0b11).levels.tolist()) == ([0], [0])
 
 
