@@ -11,7 +11,7 @@ also says what Splink is given. Cases:
     essnet-apart                  halves of the left people against the other half on the right:
                                   nobody is in both
     febrl                         four fields, with examples/schemas/febrl.toml
-    febrl-soc-sec                 and the social security number, planned
+    febrl-soc-sec                 and the social security number, with its example schema
     gecko, gecko-10, pseudopeople planned as in benchmarks/linkage.py, at company 5 %
     demo                          the agencies of the demo, other people at each seed
 
@@ -47,7 +47,7 @@ CASES: dict[str, tuple[str, float, str | None]] = {
     "essnet-1": ("essnet", 0.01, "essnet.toml"),
     "essnet-apart": ("essnet", 0.0, "essnet.toml"),
     "febrl": ("febrl", 1.0, "febrl.toml"),
-    "febrl-soc-sec": ("febrl-soc-sec", 1.0, None),
+    "febrl-soc-sec": ("febrl-soc-sec", 1.0, "febrl-soc-sec.toml"),
     "pseudopeople": ("pseudopeople", 1.0, None),
     "gecko": ("gecko", 1.0, None),
     "gecko-10": ("gecko", 0.1, None),

@@ -26,10 +26,10 @@ from pseudolink.score.quality import Curve
 from pseudolink.score.states import Shares, priors
 
 #: Draws, and their seed. An experiment: nothing here protects anybody.
-DRAWS = 60
+DRAWS = 50
 SEED = 2011
 #: Steps of the search in each draw, from the estimate of all pairs.
-_STEPS = 3
+_STEPS = 2
 _LOW, _HIGH = 2.5, 97.5
 
 
