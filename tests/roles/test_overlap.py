@@ -46,8 +46,8 @@ def test_any_overlap_is_linked_precisely_and_expected_as_it_is(rows: int, shared
     precision, recall = right / len(found.accepted), right / shared
     assert precision >= (0.98 if shared > 15 else 0.8)
     assert recall > 0.85
-    assert found.expected[0] == pytest.approx(precision, abs=0.01 if shared > 150 else 0.12)
-    assert found.expected[1] == pytest.approx(recall, abs=0.03 if shared > 150 else 0.1)
+    assert found.expected[0] == pytest.approx(precision, abs=0.01 if shared > 150 else 0.15)
+    assert found.expected[1] == pytest.approx(recall, abs=0.03 if shared > 150 else 0.15)
     low, high = found.band.at(found.threshold, found.curve)[1]
     assert low - 0.05 <= recall <= high + 0.05
 
