@@ -42,6 +42,7 @@ COMMANDS = {
     "tables": (
         "pseudolink.cli.researcher:tables",
         "Researcher: tables in which nobody and no family can be identified.",
+    ),
     "rates": (
         "pseudolink.cli.rates:rates",
         "Releaser: count by subgroup how many records are linked.",
