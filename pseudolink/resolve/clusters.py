@@ -66,13 +66,14 @@ def cluster(
     against: Iterable[Pair] = (),
     apart: Iterable[Pair] = (),
     repeated: bool = False,
+    cohort: int | None = 0,
     cap: int | None = None,
 ) -> Clusters:
     """
     Merge records along links, under constraints.
 
     Args:
-        party: of each record, as a number.
+        party: of each record, as a number. cohort: the party whose records are people.
         least: the threshold of a pair of records.
         against: pairs whose direct evidence says that they are two people.
         apart: pairs that a constraint keeps apart.
@@ -82,7 +83,7 @@ def cluster(
     Raises:
         LinkageError: known links that a constraint forbids.
     """
-    work = _Work(party, least, keyed(against), keyed(apart), repeated, cap)
+    work = _Work(party, least, keyed(against), keyed(apart), repeated, cohort, cap)
     found = Clusters()
     links = list(links)
     work.join_known([one for one in links if one.known])
@@ -115,10 +116,11 @@ class _Work:
         against: frozenset[Pair],
         apart: frozenset[Pair],
         repeated: bool,
+        cohort: int | None,
         cap: int | None,
     ) -> None:
         self.party, self.least, self.against, self.apart = party, least, against, apart
-        self.repeated, self.cap = repeated, cap
+        self.repeated, self.cohort, self.cap = repeated, cohort, cap
         self.of: dict[int, int] = {}
         self.held: dict[int, list[int]] = {}
         self.closed: dict[int, set[int]] = {}
@@ -200,6 +202,7 @@ class _Work:
 
     def permitted(self, names: Sequence[int], bonds: Mapping[Pair, float]) -> bool:
         """Conditions 1 to 5 of section 6.3."""
+        anchored = any(self.party[r] == self.cohort for name in names for r in self.records(name))
         for n, one in enumerate(names):
             for other in names[n + 1 :]:
                 for a in self.records(one):
@@ -209,7 +212,8 @@ class _Work:
                             return False
                         if pair in self.apart or pair in self.against:
                             return False
-                        if bonds.get(pair, 0.0) < self.least(a, b) - _CLOSE:
+                        asked = not anchored or self.cohort in (self.party[a], self.party[b])
+                        if asked and bonds.get(pair, 0.0) < self.least(a, b) - _CLOSE:
                             return False
                         shut = self.closed.get(one, ()), self.closed.get(other, ())
                         if self.party[b] in shut[0] or self.party[a] in shut[1]:

@@ -6,6 +6,8 @@ Source: specs/resolution-v1.md, section 4.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -45,19 +47,19 @@ def twins(pairs: Candidates, schema: LinkageSchema) -> Flags:
         named |= _passes(schema, NAMES, lambda _: True)
         forename = forename | _shared(pairs, named) | _level(pairs, schema, field, _SIMILAR)
     numbered = none
-    for field in schema.fields.values():
-        if field.kind in _NUMBERS:
-            numbered = numbered | _shared(pairs, _passes(schema, field.name, lambda _: True))
+    for number in schema.fields.values():
+        if number.kind in _NUMBERS:
+            numbered = numbered | _shared(pairs, _passes(schema, number.name, lambda _: True))
     return same & ~forename & ~numbered
 
 
-def _passes(schema: LinkageSchema, field: str, wanted) -> int:  # type: ignore[no-untyped-def]
+def _passes(schema: LinkageSchema, field: str, wanted: Callable[[str], bool]) -> int:
     """Passes, as bits, that name a derivation of the field for which ``wanted`` holds."""
     found = 0
     for number, one in enumerate(schema.passes):
         for component in one.on:
             name, derivation = split(component)
-            found |= int(name == field and bool(wanted(derivation))) << number
+            found |= int(name == field and wanted(derivation)) << number
     return found
 
 

@@ -86,7 +86,8 @@ def by_the_letter(
                         pair = (min(a, b), max(a, b))
                         ok &= PARTY[a] != PARTY[b] and pair not in apart and pair not in against
                         inside = [e for e in edges if any(e[0] in h for h in homes)]
-                        ok &= bond(a, b, inside) >= least - 1e-9
+                        if 0 in (PARTY[a], PARTY[b]) or not any(PARTY[r] == 0 for h in homes for r in h):
+                            ok &= bond(a, b, inside) >= least - 1e-9
                         ok &= PARTY[b] not in shut(one) and PARTY[a] not in shut(other)
             if ok:
                 used += lines
@@ -137,7 +138,7 @@ def test_the_order_of_rows_links_and_parties_never_decides(links: Any, random: A
         party[new] = 2 - PARTY[old]
     again = [(names[b], names[a], p) for a, b, p in links]
     random.shuffle(again)
-    members, *counts = run(again, party=party)
+    members, *counts = run(again, party=party, cohort=2)
     back = sorted(tuple(sorted(names.index(r) for r in one)) for one in members)
     assert (expected[0], list(expected[1:])) == (back, counts)
 
@@ -157,6 +158,10 @@ def test_a_third_party_carries_a_link_that_two_parties_do_not_see() -> None:
 def test_a_chain_of_doubtful_links_makes_no_person() -> None:
     """0.65 and 0.6 are links; what they say of the two ends together is 0.39."""
     assert run([(0, 3, 0.65), (3, 6, 0.6)]) == ([(0, 3)], 0, 1)
+
+
+def test_two_links_of_a_person_of_the_cohort_stand_each_on_its_own() -> None:
+    assert run([(0, 3, 0.65), (0, 6, 0.6)]) == ([(0, 3, 6)], 0, 0)
 
 
 def test_direct_evidence_against_a_pair_outweighs_a_chain() -> None:
@@ -193,7 +198,7 @@ def test_labels_that_contradict_a_do_not_link_list_are_refused() -> None:
 def test_duplicates_are_grouped_up_to_the_cap() -> None:
     party = [0] * 5
     links = [(0, 1, 0.99), (1, 2, 0.98), (3, 4, 0.97)]
-    assert run(links, party=party, repeated=True)[0] == [(0, 1, 2), (3, 4)]
+    assert run(links, party=party, repeated=True, cohort=None)[0] == [(0, 1, 2), (3, 4)]
     found = cluster(
         party, [Link(a, b, p, p) for a, b, p in links], least=lambda *_: 0.5, repeated=True, cap=2
     )
