@@ -174,8 +174,7 @@ def _alike(parts: Components, on: Sequence[str]) -> PassColumns:
     present = np.ones(rows, dtype=np.bool_)
     number = np.zeros(rows, dtype=np.int64)
     most = 1
-    for name in on:
-        part = parts[name]
+    for part in parts.of_pass(on):
         width = len(part.start)  # one more than there are values
         if most > 2**62 // width:
             _, number = np.unique(number, return_inverse=True)
