@@ -8,7 +8,15 @@ from typing import Any
 
 import click
 
-from pseudolink.cli.common import NEW_PATH, READABLE, emit, json_option, progress, refusals
+from pseudolink.cli.common import (
+    NEW_PATH,
+    READABLE,
+    emit,
+    json_option,
+    progress,
+    refusals,
+    resolution_options,
+)
 from pseudolink.roles.encoding import Options
 from pseudolink.schema import load_schema
 
@@ -66,6 +74,7 @@ def demo(people: int, out: Path, seed: int, schema: Path | None, as_json: bool) 
 @click.option("--truth", required=True, metavar="COLUMN", help="Equal exactly for records of one person.")
 @click.option("--keep", type=NEW_PATH, help="New folder for every artefact, unsealed, for a reviewer.")
 @click.option("--min-precision", type=click.FloatRange(0, 1), help="Lowest threshold expected to reach it.")
+@resolution_options
 @click.option("--workers", type=click.IntRange(min=1), help="Threads that encode; all processors without it.")
 @click.option("--strict", is_flag=True, help="Refuse cells that break a rule.")
 @click.option("--ignore-floor", is_flag=True, help="Measure the security floor without refusing.")
@@ -77,6 +86,9 @@ def rehearse(
     truth: str,
     keep: Path | None,
     min_precision: float | None,
+    assignment: str,
+    every_pair: bool,
+    duplicates: tuple[str, ...],
     workers: int | None,
     strict: bool,
     ignore_floor: bool,
@@ -88,6 +100,7 @@ def rehearse(
     payload: use test data.
     """
     from pseudolink.roles import rehearsal
+    from pseudolink.roles.resolving import rules_of
 
     options = Options(strict=strict, workers=workers, enforce_floor=not ignore_floor)
     with progress() as report:
@@ -97,6 +110,7 @@ def rehearse(
             truth,
             keep=keep,
             min_precision=min_precision,
+            rules=rules_of(assignment, every_pair, duplicates),
             options=options,
             report=report,
         )
@@ -118,6 +132,13 @@ def _rehearsal_text(found: dict[str, Any]) -> str:
             f"company           {one['company']:.2%}   largest component {one['largest_component']:,}",
             "",
         ]
+    for one in found.get("people", ()):
+        lines.append(
+            f"people with {one['party']}: {one['links']:,} links, {one['carried']:,} over a third party; "
+            f"precision {one['precision']:.4f}, recall {one['recall']:.4f}, F1 {one['f1']:.4f}"
+        )
+    for one in found.get("duplicates", ()):
+        lines.append(f"duplicates in {one['party']}: {one['records']:,} records in {one['groups']:,} groups")
     stages = ", ".join(f"{name} {value:.1f} s" for name, value in found["seconds"].items())
     peak = found["peak_memory_bytes"]
     lines.append(stages if peak is None else f"{stages}; peak memory {peak / 2**20:,.0f} MiB")

@@ -34,6 +34,7 @@ COMMANDS = {
         "pseudolink.cli.operator:link",
         "Operator: link sealed encodings; the link map is sealed again.",
     ),
+    "review": ("pseudolink.cli.review:review", "Operator: judge uncertain pairs, blind."),
     "release": ("pseudolink.cli.releaser:release", "Releaser: join link map and payloads into a dataset."),
     "tables": (
         "pseudolink.cli.researcher:tables",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -15,6 +16,8 @@ from pseudolink.cli.common import (
     passphrase_option,
     progress,
     refusals,
+    resolution_options,
+    say,
 )
 
 
@@ -29,6 +32,14 @@ from pseudolink.cli.common import (
 @click.option("-o", "--output", type=NEW_PATH, required=True, help="New folder for link map and report.")
 @click.option("--ledger", type=NEW_PATH, help="Where the receipt goes; default ledger.jsonl beside --output.")
 @click.option("--min-precision", type=click.FloatRange(0, 1), help="Lowest threshold expected to reach it.")
+@resolution_options
+@click.option(
+    "--labels",
+    type=READABLE,
+    multiple=True,
+    help="Labels of clerical review of these packages; each file given is used.",
+)
+@click.option("--candidates", is_flag=True, help="Leave candidates.parquet for clerical review.")
 @passphrase_option
 @json_option
 @refusals
@@ -40,12 +51,19 @@ def link(
     output: Path,
     ledger: Path | None,
     min_precision: float | None,
+    assignment: str,
+    every_pair: bool,
+    duplicates: tuple[str, ...],
+    labels: tuple[Path, ...],
+    candidates: bool,
     passphrase_file: Path | None,
     as_json: bool,
 ) -> None:
     """Link sealed encodings, each against the cohort; the link map is sealed to the releaser."""
     from pseudolink.keys.party import PartyKey
     from pseudolink.roles import operator as role
+    from pseudolink.roles.resolving import rules_of
+    from pseudolink.roles.review import constraints
 
     own = PartyKey.load(key, ask_passphrase(passphrase_file))
     with progress() as report:
@@ -57,17 +75,34 @@ def link(
             output=output,
             ledger=ledger or output.parent / "ledger.jsonl",
             min_precision=min_precision,
+            rules=rules_of(assignment, every_pair, duplicates, constraints(labels) if labels else {}),
+            candidates=candidates,
             report=report,
         )
+    resolution = found.resolution
+    for code, sentence in resolution.warnings:
+        say(f"{code}: {sentence}")
     lines = [
         f"{p.left} and {p.right}: {p.links:,} links, expected precision {p.expected_precision:.4f}, "
         f"recall {p.expected_recall:.4f}; {p.ambiguous:,} ambiguous pairs left out"
         for p in found.summary.pairs
     ]
+    lines += [
+        f"{party}: {links:,} records in the link map, {resolution.carried[party]:,} over a third party"
+        for party, links in resolution.links.items()
+        if resolution.carried
+    ]
+    lines += [f"{party}: {groups:,} groups of duplicates" for party, groups in resolution.duplicates.items()]
+    if resolution.guarded:
+        lines.append(f"{resolution.guarded:,} pairs left out by the guard of twins; see review")
+    if found.candidates:
+        lines.append(f"for clerical review: {found.candidates}")
     lines += [f"for the releaser: {found.link_map}", f"report: {found.report}"]
     result = {
         "link_map": str(found.link_map),
         "report": str(found.report),
         "summary": found.summary.to_json(),
+        "resolution": asdict(resolution),
+        "candidates": str(found.candidates) if found.candidates else None,
     }
     emit(result, "\n".join(lines), as_json=as_json)

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from pseudolink.formats.encodings import fixed_column
+from pseudolink.formats.reviews import Expected
 from pseudolink.match.explain import LEVELS, field_levels
 from pseudolink.roles.linkage import PairLinkage
 
@@ -46,6 +47,14 @@ def candidates_table(linkages: Sequence[PairLinkage]) -> pa.Table:
             )
         )
     return pa.concat_tables(tables)
+
+
+def expected_of(linkages: Sequence[PairLinkage]) -> list[Expected]:
+    """What the linkage expects of each two parties, for the file's metadata."""
+    return [
+        Expected(one.left.party, one.right.party, one.threshold, one.estimate.matches.total)
+        for one in linkages
+    ]
 
 
 def _marked(count: int, chosen: np.ndarray[tuple[int], np.dtype[np.int64]]) -> pa.Array:

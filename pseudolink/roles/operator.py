@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from pseudolink import files
 from pseudolink.agreement import Agreement, load_signed, require_own_key, today_utc
@@ -27,7 +26,7 @@ from pseudolink.errors import (
     Problem,
 )
 from pseudolink.formats import encodings as encoding_files
-from pseudolink.formats import linkmap
+from pseudolink.formats import linkmap, reviews
 from pseudolink.formats.manifest import Manifest
 from pseudolink.formats.statistics import Statistics
 from pseudolink.formats.summary import LinkageSummary
@@ -37,7 +36,7 @@ from pseudolink.match.compare import largest_component
 from pseudolink.report.linkage import render
 from pseudolink.resolve.clusters import MOST_DUPLICATES
 from pseudolink.roles import duplicates
-from pseudolink.roles.candidates import candidates_table
+from pseudolink.roles.candidates import candidates_table, expected_of
 from pseudolink.roles.linkage import (
     Delivery,
     PairLinkage,
@@ -145,8 +144,9 @@ def link(
         (folder / REPORT_FILE).write_text(render(summary), encoding="utf-8")
         (folder / SUMMARY_FILE).write_text(json.dumps(summary.to_json(), indent=2) + "\n", encoding="utf-8")
         if candidates:
-            table = candidates_table(linkages)
-            pq.write_table(table, folder / CANDIDATES_FILE, compression="zstd")
+            reviews.save_candidates(
+                candidates_table(linkages), expected_of(linkages), folder / CANDIDATES_FILE
+            )
         chain.append(
             ledger,
             key,

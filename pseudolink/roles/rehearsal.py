@@ -18,18 +18,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pseudolink import files
 from pseudolink.clean.reader import column_key, read_extract
 from pseudolink.encode.extract import Encoded
 from pseudolink.errors import UsageError
 from pseudolink.formats import encodings as encoding_files
-from pseudolink.formats import linkmap
+from pseudolink.formats import linkmap, reviews
 from pseudolink.formats import payload as payloads
 from pseudolink.keys.linkage import LinkageKey
 from pseudolink.roles import duplicates
-from pseudolink.roles.candidates import candidates_table
+from pseudolink.roles.candidates import candidates_table, expected_of
 from pseudolink.roles.encoding import (
     Options,
     columns_by_name,
@@ -195,7 +194,9 @@ def _keep(folder: Path, sides: Sequence[Side], linkages: Sequence[PairLinkage]) 
             encoding_files.save(side.encoded.encodings, place / f"{stem}.encodings.parquet")
             payloads.save(side.payload, place / f"{stem}.payload.parquet")
         linkmap.save(link_map(linkages), place / "linkmap.parquet")
-        pq.write_table(candidates_table(linkages), place / "candidates.parquet", compression="zstd")
+        reviews.save_candidates(
+            candidates_table(linkages), expected_of(linkages), place / "candidates.parquet"
+        )
 
 
 def _names(sources: Sequence[Any]) -> list[str]:

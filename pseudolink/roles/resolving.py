@@ -6,14 +6,14 @@ Source: specs/resolution-v1.md, sections 3 to 5.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from pseudolink.errors import LinkageError
+from pseudolink.errors import LinkageError, UsageError
 from pseudolink.formats.candidates import Candidates, Links, Rows, Scored
 from pseudolink.formats.encodings import Encodings
 from pseudolink.resolve.guards import twins
@@ -44,6 +44,21 @@ class Rules:
     every_pair: bool = False
     duplicates: frozenset[str] = frozenset()
     labels: Labels = field(default_factory=dict)
+
+
+def rules_of(
+    assignment: str, every_pair: bool, duplicates: Sequence[str], labels: Labels | None = None
+) -> Rules:
+    """
+    Rules as a command line gives them.
+
+    Raises:
+        UsageError: an assignment that there is not.
+    """
+    if assignment not in ("greedy", "optimal"):
+        raise UsageError("links are assigned by greedy or by optimal")
+    chosen: Assignment = "optimal" if assignment == "optimal" else "greedy"
+    return Rules(chosen, every_pair, frozenset(duplicates), labels or {})
 
 
 @dataclass(frozen=True)
