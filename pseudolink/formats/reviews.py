@@ -217,7 +217,7 @@ def read_labels(path: Path, known: Iterable[Pair] | None = None) -> Labels:
         raw = path.read_bytes()
         # What an interrupted program leaves is a last line without an end.
         whole = raw.rfind(b"\n") + 1
-        lines = raw[:whole].decode("utf-8").splitlines()
+        lines = raw[:whole].decode("utf-8").split("\n")[:-1]
     except (OSError, UnicodeDecodeError):
         raise ArtefactError([Problem("", "not readable as text")], source=source) from None
     if not lines:

@@ -23,6 +23,7 @@ from pseudolink.formats.reviews import Candidates, Head, Label, LabelFile, Label
 
 EDGES = (0.0, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99)
 _LEAST = 2
+_LEAST_SPREAD = 0.01
 _NORMAL = 1.96
 
 
@@ -70,7 +71,7 @@ def allocate(sizes: Sequence[int], uncertainty: Sequence[float], wanted: int) ->
     How many pairs of each stratum a sample of ``wanted`` takes (3.2).
 
     Args:
-        uncertainty: of each stratum, pairs times the root of the mean of p(1 - p).
+        uncertainty: of each stratum, the root of its pairs times their mean p(1 - p).
     """
     given = [0] * len(sizes)
     left = min(wanted, sum(sizes))
@@ -96,19 +97,23 @@ def sample(candidates: Candidates, pairs: int, seed: int) -> list[int]:
     probability = candidates.table.column("probability").to_numpy()
     ids = [candidates.table.column(name).to_pylist() for name in ("left", "right")]
     groups = strata(candidates)
-    spread = [
-        len(g.rows) * math.sqrt(float((probability[g.rows] * (1 - probability[g.rows])).mean()))
-        for g in groups
-    ]
-    chosen: list[tuple[bytes, int]] = []
+    spread = []
+    for group in groups:
+        p = probability[group.rows]
+        # A model may be too sure: the largest stratum must not rest on two labels because of it.
+        spread.append(math.sqrt(len(p) * max(float((p * (1 - p)).mean()), _LEAST_SPREAD)))
+    chosen: list[int] = []
     for group, count in zip(groups, allocate([len(g.rows) for g in groups], spread, pairs), strict=True):
-        ordered = sorted((_place(seed, ids[0][row], ids[1][row]), row) for row in group.rows.tolist())
-        chosen += ordered[:count]
-    return [row for _, row in sorted(chosen)]
+        ordered = sorted(
+            (_place("sample", seed, ids[0][row], ids[1][row]), row) for row in group.rows.tolist()
+        )
+        chosen += [row for _, row in ordered[:count]]
+    # Another order than the one that chose: there, pairs of strata of which few are taken come first.
+    return sorted(chosen, key=lambda row: _place("order", seed, ids[0][row], ids[1][row]))
 
 
-def _place(seed: int, left: bytes, right: bytes) -> bytes:
-    text = f"{reviews.LABELS_FORMAT}\0{seed}\0".encode()
+def _place(use: str, seed: int, left: bytes, right: bytes) -> bytes:
+    text = f"{reviews.LABELS_FORMAT}\0{use}\0{seed}\0".encode()
     return hashlib.sha256(text + left + right).digest()
 
 
