@@ -136,6 +136,7 @@ def clusters(people: int, seed: int) -> list[dict[str, Any]]:
                     "parties": count,
                     "links": rules.assignment + (", every pair" if rules.every_pair else ""),
                     **judged(linkages, known),
+                    "guarded": sum(one.guarded for one in linkages if one.left is linkages[0].left),
                 }
             )
     return found

@@ -76,6 +76,8 @@ def _ask(session: Session) -> None:
         say(_pair(session))
         try:
             key = click.getchar().lower()
+        except KeyboardInterrupt:
+            return  # every label that was given is on disk
         except (OSError, EOFError):
             raise ReviewError(
                 "there is no terminal to read keys from",
