@@ -82,11 +82,12 @@ def allocate(sizes: Sequence[int], uncertainty: Sequence[float], wanted: int) ->
         open_ = [n for n in range(len(sizes)) if given[n] < sizes[n]]
         total = sum(uncertainty[n] for n in open_)
         share = {n: left * (uncertainty[n] / total if total else 1 / len(open_)) for n in open_}
-        whole = {n: min(math.floor(share[n]), sizes[n] - given[n]) for n in open_}
-        if not any(whole.values()):
-            by_rest = sorted(open_, key=lambda n: (-(share[n] - math.floor(share[n])), n))
-            whole = dict.fromkeys(by_rest[:left], 1)
-        for n, more in whole.items():
+        whole = {n: math.floor(share[n]) for n in open_}
+        short = max(left - sum(whole.values()), 0)
+        for n in sorted(open_, key=lambda n: (whole[n] - share[n], n))[:short]:
+            whole[n] += 1
+        for n in open_:
+            more = min(whole[n], sizes[n] - given[n], left)
             given[n] += more
             left -= more
     return given

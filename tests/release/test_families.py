@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -143,6 +146,35 @@ def test_a_cohort_without_families_has_none() -> None:
     people = linked(council={1: 1}, schools={1: 1})
     found = family_links(people, {"council": table, "schools": payload("schools", {1: "h"})}, "council")
     assert found == Families({}, {}, ())
+
+
+FOLDER = Path(__file__).parents[2] / "specs" / "vectors" / "release"
+VECTORS = [
+    json.loads(p.read_text(encoding="utf-8")) | {"id": p.stem} for p in sorted(FOLDER.glob("families_*.json"))
+]
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda v: v["id"])
+def test_any_releaser_links_the_same_families(vector: dict[str, Any]) -> None:
+    cohort, party = (
+        {one["person"]: (one["family"], one["from"], one["to"]) for one in vector[side]}
+        for side in ("cohort", "party")
+    )
+    found = run(cohort, party, schools_apart=[tuple(pair) for pair in vector["apart"]])
+    links = [
+        {
+            "family": one.family,
+            "party_family": one.party_family,
+            "shared": one.shared,
+            "relation": one.relation,
+            "from": one.start,
+            "to": one.end,
+        }
+        for one in found.links
+    ]
+    assert vector["links"] == links
+    lent = {person: found.of_person[person] for person in found.lent}
+    assert {ident("person", n): family for n, family in vector["lent"]} == lent
 
 
 PLACES = st.dictionaries(st.integers(0, 7), st.sampled_from(["a", "b", "c", None]), min_size=1)

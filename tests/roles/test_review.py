@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from review_candidates import made, reviewer, simulated
 
-from pseudolink.errors import ReviewError
+from pseudolink.errors import ArtefactError, ReviewError
 from pseudolink.formats import reviews
 from pseudolink.formats.reviews import Head, Label, Labels, Pair
 from pseudolink.roles import review
@@ -30,6 +31,36 @@ def labels(given: dict[Pair, str], *, candidates: str = "0" * 64, name: str = "A
 
 def numbered(*said: str) -> dict[Pair, str]:
     return {(bytes([n] * 16), bytes(16)): label for n, label in enumerate(said)}
+
+
+VECTORS = [
+    json.loads(p.read_text(encoding="utf-8")) | {"id": p.stem}
+    for p in sorted((Path(__file__).parents[2] / "specs" / "vectors" / "review").glob("*.json"))
+]
+
+
+@pytest.mark.parametrize("vector", [v for v in VECTORS if v["case"] == "labels"], ids=lambda v: v["id"])
+def test_any_operator_reads_labels_alike(vector: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "labels"
+    path.write_text(vector["text"], encoding="utf-8", newline="")
+    if vector["expect"] == "success":
+        found = [[a.hex(), b.hex(), one.label] for (a, b), one in reviews.read_labels(path).last.items()]
+        assert vector["labels"] == found
+    else:
+        with pytest.raises(ArtefactError) as caught:
+            reviews.read_labels(path)
+        assert [f"line {n}" for n in vector["lines"]] == [p.place for p in caught.value.problems]
+
+
+@pytest.mark.parametrize("vector", [v for v in VECTORS if v["case"] == "kappa"], ids=lambda v: v["id"])
+def test_any_operator_compares_reviewers_alike(vector: dict[str, Any]) -> None:
+    expected = [vector[name] for name in ("kappa", "low", "high")]
+    assert list(review._kappa(np.asarray(vector["counts"]))) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("vector", [v for v in VECTORS if v["case"] == "allocate"], ids=lambda v: v["id"])
+def test_any_operator_samples_strata_alike(vector: dict[str, Any]) -> None:
+    assert vector["given"] == allocate(vector["sizes"], vector["uncertainty"], vector["pairs"])
 
 
 # ---------------------------------------------------------------- the sample
