@@ -56,12 +56,14 @@ STATEMENT = (
 
 @dataclass(frozen=True)
 class Released:
-    """What was written."""
+    """What was written; withheld: further tables that the disclosure rules do not cover."""
 
     folder: Path
     parquet: Path
     rows: int
     columns: tuple[str, ...]
+    further: tuple[str, ...] = ()
+    withheld: tuple[str, ...] = ()
 
 
 def release(
@@ -144,7 +146,8 @@ def release(
                 **{f"{name}.parquet": file_digest(folder / f"{name}.parquet") for name in further},
             },
         )
-    return Released(output, output / PARQUET, table.num_rows, tuple(table.column_names))
+    names_ = tuple(table.column_names)
+    return Released(output, output / PARQUET, table.num_rows, names_, tuple(further), tuple(withheld))
 
 
 def _protected(

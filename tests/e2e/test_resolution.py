@@ -20,13 +20,6 @@ from pseudolink.schema import load_schema
 from pseudolink.seal.package import inspect, open_package
 
 
-@pytest.fixture
-def copied(project: Project, tmp_path: Path) -> Project:
-    """A copy of the project that a test may change."""
-    shutil.copytree(project.folder, tmp_path / "demo")
-    return Project(tmp_path / "demo", project.result)
-
-
 def opened(project: Project, package: Path, artefact: str, plain: Path) -> Path:
     key = project.party_key(OPERATOR if artefact == "encodings" else RELEASER)
     open_package(package, plain, agreement=load_signed(project.agreement), recipient=key, artefact=artefact)
@@ -110,10 +103,10 @@ def test_second_records_of_a_person_are_linked_with_the_first(copied: Project, t
     changed = schema.split("[floor]")[0] + "[floor]\ncompany = 0.5\ncomponent = 20\n"
     copied.schema.write_text(changed, encoding="utf-8")
     sign_again(copied, (before, load_schema(copied.schema).digest))
-    for party in CUSTODIANS:
+    for party in ("council", "offending"):
         assert run(*copied.encode(tmp_path / party, party)).exit_code == 0
-    packages = [tmp_path / party / f"{party}.encodings.package" for party in CUSTODIANS]
-    payloads = [tmp_path / party / f"{party}.payload.package" for party in CUSTODIANS]
+    packages = [tmp_path / party / f"{party}.encodings.package" for party in ("council", "offending")]
+    payloads = [tmp_path / party / f"{party}.payload.package" for party in ("council", "offending")]
     said = found(run(*copied.link(tmp_path / "out", *packages), "--duplicates", "offending", "--json"))
     assert said["resolution"]["duplicates"]["offending"] >= 38
     released = run(*copied.release(tmp_path / "release", tmp_path / "out" / "linkmap.package", *payloads))
@@ -209,6 +202,9 @@ def test_records_on_a_do_not_link_list_are_no_duplicates_of_one_another(
 # ---------------------------------------------------------------- families
 
 
+HOMES = ("council", "schools")
+
+
 def with_families(project: Project, tmp_path: Path, *, allowed: bool = True) -> list[Path]:
     """Schools that know households: every child of one postcode and surname, with dates."""
     table = extract(project, "schools")
@@ -217,15 +213,15 @@ def with_families(project: Project, tmp_path: Path, *, allowed: bool = True) -> 
     table.to_csv(project.extract("schools"), index=False)
     if allowed:
         sign_again(project, ('id = "schools"\n', 'id = "schools"\nfamilies = true\n'))
-    for party in CUSTODIANS:
+    for party in HOMES:
         done = run(*project.encode(tmp_path / party, party))
         assert done.exit_code == 0, done.stderr
-    return [tmp_path / party / f"{party}.payload.package" for party in CUSTODIANS]
+    return [tmp_path / party / f"{party}.payload.package" for party in HOMES]
 
 
 def test_family_links_are_made_by_the_releaser_from_links_of_people(copied: Project, tmp_path: Path) -> None:
     payloads = with_families(copied, tmp_path)
-    packages = [tmp_path / party / f"{party}.encodings.package" for party in CUSTODIANS]
+    packages = [tmp_path / party / f"{party}.encodings.package" for party in HOMES]
     assert run(*copied.link(tmp_path / "out", *packages)).exit_code == 0
     rows = linkmap.load(opened(copied, tmp_path / "out" / "linkmap.package", "link_map", tmp_path / "m"))
     assert rows.column("family").null_count == rows.num_rows  # the operator sees no family
@@ -258,6 +254,22 @@ def test_families_that_the_agreement_does_not_permit_stay_at_home(copied: Projec
     with_families(copied, tmp_path, allowed=False)
     plain = opened(copied, tmp_path / "schools" / "schools.payload.package", "payload", tmp_path / "p")
     assert "family_id" not in pq.read_table(plain).column_names
+
+
+def test_disclosure_rules_withhold_tables_whose_rows_are_not_people(copied: Project, tmp_path: Path) -> None:
+    """Days and sizes of families would pass by rules that know people alone."""
+    rules = '\n[disclosure]\nprofile = "strict"\nquasi = ["council_arm"]\n'
+    copied.agreement.write_text(copied.agreement.read_text(encoding="utf-8") + rules, encoding="utf-8")
+    payloads = with_families(copied, tmp_path)
+    packages = [tmp_path / party / f"{party}.encodings.package" for party in HOMES]
+    assert run(*copied.link(tmp_path / "out", *packages)).exit_code == 0
+    arguments = copied.release(tmp_path / "release", tmp_path / "out" / "linkmap.package", *payloads)
+    said = found(run(*arguments, "--accept", "--json"))
+    assert said["withheld"] == ["families"]
+    assert not (tmp_path / "release" / "families.parquet").exists()
+    described = json.loads((tmp_path / "release" / "release.json").read_text())
+    assert (described["further"], described["withheld"]) == ({}, ["families"])
+    assert "family_party" in said["columns"]
 
 
 # ---------------------------------------------------------------- review
