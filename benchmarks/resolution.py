@@ -120,6 +120,15 @@ def judged(linkages: list[PairLinkage], who: dict[str, Truth]) -> dict[str, Any]
     }
 
 
+def true_among_guarded(one: PairLinkage, who: dict[str, Truth]) -> int:
+    """Pairs at or above the threshold that the guard of twins bars though they are one person."""
+    barred = np.flatnonzero(one.decided.guarded & (one.scored.probability >= one.threshold))
+    pairs = one.scored.candidates
+    left, right = one.left.encodings.records, one.right.encodings.records
+    here, there = who[one.left.party], who[one.right.party]
+    return sum(here[bytes(left[pairs.left[n]])] == there[bytes(right[pairs.right[n]])] for n in barred)
+
+
 def clusters(people: int, seed: int) -> list[dict[str, Any]]:
     """Three and four parties: each with the cohort alone, and all with one another."""
     deliveries, who = demo_parties(people, seed)
@@ -127,16 +136,21 @@ def clusters(people: int, seed: int) -> list[dict[str, Any]]:
     for count in (3, 4):
         some = deliveries[:count]
         known = {one.party: who[one.party] for one in some}
-        for rules in (Rules(), Rules(assignment="optimal"), Rules(every_pair=True)):
+        for rules in (Rules(), Rules(guard=False), Rules(assignment="optimal"), Rules(every_pair=True)):
             linkages = link_all(some, rules=rules)
             found.append(
                 {
                     "people": people,
                     "seed": seed,
                     "parties": count,
-                    "links": rules.assignment + (", every pair" if rules.every_pair else ""),
+                    "links": rules.assignment
+                    + (", every pair" if rules.every_pair else "")
+                    + ("" if rules.guard else ", no guard"),
                     **judged(linkages, known),
                     "guarded": sum(one.guarded for one in linkages if one.left is linkages[0].left),
+                    "guarded_true": sum(
+                        true_among_guarded(one, known) for one in linkages if one.left is linkages[0].left
+                    ),
                 }
             )
     return found

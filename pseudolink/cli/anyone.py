@@ -89,6 +89,7 @@ def rehearse(
     assignment: str,
     every_pair: bool,
     duplicates: tuple[str, ...],
+    no_guard: bool,
     workers: int | None,
     strict: bool,
     ignore_floor: bool,
@@ -110,7 +111,7 @@ def rehearse(
             truth,
             keep=keep,
             min_precision=min_precision,
-            rules=rules_of(assignment, every_pair, duplicates),
+            rules=rules_of(assignment, every_pair, duplicates, guard=not no_guard),
             options=options,
             report=report,
         )

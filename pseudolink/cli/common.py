@@ -39,8 +39,14 @@ UNFORESEEN = "PL-GEN-99"
 
 
 def resolution_options(command: F) -> F:
-    """How links are resolved: ``--assignment``, ``--every-pair``, ``--duplicates``."""
+    """How links are resolved: ``--assignment``, ``--every-pair``, ``--duplicates``, ``--no-guard``."""
     for option in (
+        click.option(
+            "--no-guard",
+            is_flag=True,
+            help="Let pairs be links that agree on date of birth, surname and postcode and not on the "
+            "forename: twins, or one person with two forenames.",
+        ),
         click.option(
             "--duplicates",
             multiple=True,

@@ -54,6 +54,7 @@ def link(
     assignment: str,
     every_pair: bool,
     duplicates: tuple[str, ...],
+    no_guard: bool,
     labels: tuple[Path, ...],
     candidates: bool,
     passphrase_file: Path | None,
@@ -75,7 +76,13 @@ def link(
             output=output,
             ledger=ledger or output.parent / "ledger.jsonl",
             min_precision=min_precision,
-            rules=rules_of(assignment, every_pair, duplicates, constraints(labels) if labels else {}),
+            rules=rules_of(
+                assignment,
+                every_pair,
+                duplicates,
+                constraints(labels) if labels else {},
+                guard=not no_guard,
+            ),
             candidates=candidates,
             report=report,
         )

@@ -68,7 +68,7 @@ def _merged(one: Delivery, beside: Delivery, rules: Rules) -> tuple[Delivery, Fo
     pairs = one.alike
     weight = _weight(one, beside)
     chance = chances(weight, one.records)
-    guarded = twins(pairs, one.schema)
+    guarded = twins(pairs, one.schema) if rules.guard else np.zeros(len(pairs), dtype=bool)
     records = [bytes(record) for record in one.encodings.records]
     ends = list(zip(pairs.left.tolist(), pairs.right.tolist(), strict=True))
     named = [(min(records[a], records[b]), max(records[a], records[b])) for a, b in ends]

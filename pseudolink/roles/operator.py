@@ -160,6 +160,7 @@ def link(
                     "every_pair": rules.every_pair,
                     "duplicates": sorted(rules.duplicates),
                     "labels": len(rules.labels),
+                    "guard": rules.guard,
                 },
                 LINK_MAP: sealed,
             },

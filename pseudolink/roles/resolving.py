@@ -38,16 +38,23 @@ class Rules:
     every_pair: parties beside the cohort are linked with one another too, and people are clusters.
     duplicates: parties that may hold several records of a person.
     labels: what reviewers said of pairs of record IDs.
+    guard: twins and siblings who agree on all but the forename are no link.
     """
 
     assignment: Assignment = "greedy"
     every_pair: bool = False
     duplicates: frozenset[str] = frozenset()
     labels: Labels = field(default_factory=dict)
+    guard: bool = True
 
 
 def rules_of(
-    assignment: str, every_pair: bool, duplicates: Sequence[str], labels: Labels | None = None
+    assignment: str,
+    every_pair: bool,
+    duplicates: Sequence[str],
+    labels: Labels | None = None,
+    *,
+    guard: bool = True,
 ) -> Rules:
     """
     Rules as a command line gives them.
@@ -58,7 +65,7 @@ def rules_of(
     if assignment not in ("greedy", "optimal"):
         raise UsageError("links are assigned by greedy or by optimal")
     chosen: Assignment = "optimal" if assignment == "optimal" else "greedy"
-    return Rules(chosen, every_pair, frozenset(duplicates), labels or {})
+    return Rules(chosen, every_pair, frozenset(duplicates), labels or {}, guard)
 
 
 @dataclass(frozen=True)
@@ -94,7 +101,7 @@ def prepare(
         LinkageError: a record with two pairs labelled a match.
     """
     pairs = scored.candidates
-    guarded = twins(pairs, schema)
+    guarded = twins(pairs, schema) if rules.guard else np.zeros(len(pairs), dtype=bool)
     known, denied = _labelled(pairs, left, right, rules.labels)
     if not len(known) and not len(denied):
         return scored, Decided(guarded, guarded)

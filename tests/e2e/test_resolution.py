@@ -80,6 +80,7 @@ def test_the_receipt_says_by_what_rules_links_were_resolved(project: Project, tm
         "every_pair": False,
         "duplicates": ["offending"],
         "labels": 0,
+        "guard": True,
     }
 
 
