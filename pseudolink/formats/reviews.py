@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pseudolink.errors import ArtefactError, Problem
+from pseudolink.errors import ArtefactError, OutputError, OutputExistsError, Problem
 from pseudolink.formats import parquet
 
 CANDIDATES_FORMAT: Final = "pseudolink/candidates/1"
@@ -288,26 +288,49 @@ class LabelFile:
         """
         Args:
             keep: bytes of a file that is there already and to be continued; a new file without it.
+
+        Raises:
+            OutputExistsError: a new file's name is taken. OutputError: it cannot be written.
         """
-        if keep is None:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        else:
-            handle = os.open(path, os.O_WRONLY)
-            os.ftruncate(handle, keep)
-            os.lseek(handle, 0, os.SEEK_END)
+        self._name = path.name
+        try:
+            if keep is None:
+                handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            else:
+                handle = os.open(path, os.O_WRONLY)
+                os.ftruncate(handle, keep)
+                os.lseek(handle, 0, os.SEEK_END)
+        except FileExistsError:
+            raise OutputExistsError(f"{path} is already there") from None
+        except OSError as error:
+            raise self._refused(error) from None
         self._handle = handle
         if keep is None:
             self._write(head.line())
 
     def add(self, label: Label) -> None:
-        """Write one label and wait until it is on disk."""
+        """
+        Write one label and wait until it is on disk.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
         self._write(label.line())
 
     def _write(self, line: str) -> None:
         data = line.encode("utf-8")
-        while data:
-            data = data[os.write(self._handle, data) :]
-        os.fsync(self._handle)
+        try:
+            while data:
+                data = data[os.write(self._handle, data) :]
+            os.fsync(self._handle)
+        except OSError as error:
+            raise self._refused(error) from None
+
+    def _refused(self, error: OSError) -> OutputError:
+        reason = error.strerror or type(error).__name__
+        return OutputError(
+            f"{self._name} cannot be written: {reason}", advice="Labels that were given before are in it."
+        )
 
     def close(self) -> None:
         """Close the file."""

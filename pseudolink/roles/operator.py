@@ -47,7 +47,7 @@ from pseudolink.roles.linkage import (
     quiet,
 )
 from pseudolink.roles.people import People, link_map, people_of
-from pseudolink.roles.resolving import Rules
+from pseudolink.roles.resolving import Rules, require_known
 from pseudolink.roles.stated import statistics_problems
 from pseudolink.schema import LinkageSchema, load_schema
 from pseudolink.seal.package import file_digest, open_package, seal
@@ -131,6 +131,7 @@ def link(
     with files.new_folder(output) as folder:
         deliveries, digests = _open(packages, folder, agreed, design, key, today, report)
         rules = rules or Rules()
+        require_known(rules.labels, [one.encodings for one in deliveries])
         merged, told = duplicates.merge(deliveries, rules)
         linkages = link_all(merged, min_precision=min_precision, rules=rules, report=report)
         summary = _summary(deliveries, linkages, agreed, today)

@@ -68,6 +68,24 @@ def rules_of(
     return Rules(chosen, every_pair, frozenset(duplicates), labels or {}, guard)
 
 
+def require_known(labels: Labels, encodings: Sequence[Encodings]) -> None:
+    """
+    Refuse labels of another delivery: they would name nobody, and nobody would know.
+
+    Raises:
+        LinkageError: labels of records that are not in these encodings.
+    """
+    if not labels:
+        return
+    known = {bytes(record) for one in encodings for record in one.records}
+    strangers = sum(not known.issuperset(pair) for pair in labels)
+    if strangers:
+        raise LinkageError(
+            f"{strangers:,} of {len(labels):,} labels are of records that are not in these packages",
+            advice="Record IDs are fresh for every delivery: review the candidates of this one.",
+        )
+
+
 @dataclass(frozen=True)
 class Decided:
     """

@@ -299,6 +299,18 @@ def test_labels_of_reviewers_are_what_the_next_linkage_holds_to(project: Project
         assert person.get(row["right"]) != person[row["left"]]
 
 
+def test_labels_of_another_delivery_are_refused(project: Project, tmp_path: Path) -> None:
+    """They would name nobody, and the reviewers' work would be lost without a word."""
+    from pseudolink.formats.reviews import Head, Label, LabelFile
+
+    with LabelFile(tmp_path / "labels.jsonl", Head("0" * 64, "A", 1, 0)) as file:
+        file.add(Label(b"a" * 16, b"b" * 16, "match", False, "2026-06-01T10:00:00Z"))
+    arguments = project.link(tmp_path / "out")
+    said = refused(run(*arguments, "--labels", tmp_path / "labels.jsonl"), "PL-LINK-01")
+    assert "1 of 1 labels" in said
+    assert not (tmp_path / "out").exists()
+
+
 def test_candidates_hold_no_value_and_are_left_only_when_asked_for(project: Project, tmp_path: Path) -> None:
     assert run(*project.link(tmp_path / "out")).exit_code == 0
     assert not (tmp_path / "out" / "candidates.parquet").exists()

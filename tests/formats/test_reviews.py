@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from review_candidates import made
 
-from pseudolink.errors import ArtefactError
+from pseudolink.errors import ArtefactError, OutputError, OutputExistsError
 from pseudolink.formats.reviews import (
     LABELS_FORMAT,
     Candidates,
@@ -157,8 +157,13 @@ def test_a_process_killed_while_it_wrote_loses_no_whole_label(cut: int) -> None:
 
 def test_a_file_of_labels_is_never_overwritten(tmp_path: Path) -> None:
     LabelFile(tmp_path / "labels", HEAD).close()
-    with pytest.raises(FileExistsError):
+    with pytest.raises(OutputExistsError):
         LabelFile(tmp_path / "labels", HEAD)
+
+
+def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="cannot be written"):
+        LabelFile(tmp_path / "nowhere" / "labels", HEAD)
 
 
 @given(st.text(max_size=70))
