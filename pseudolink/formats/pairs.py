@@ -4,7 +4,7 @@ Pairs of filters with their Dice coefficients, as a file: Parquet or CSV.
 Columns ``left`` and ``right`` (the number of each filter) and ``dice``, ordered by left, then by
 right. Written as they come: memory does not grow with their number.
 
-Source: specs/matching-v1.md, section 4.4; specs/clk-v1.md, section 8.3.
+Source: specs/matching-v1.md, section 4.4; specs/clk-v1.md, section 11.4.
 """
 
 from __future__ import annotations
