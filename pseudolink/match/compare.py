@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from pseudolink.formats.candidates import Candidates, Presence, Rows
+from pseudolink.formats.candidates import Candidates, Giants, Presence, Rows
 from pseudolink.formats.encodings import Bytes, Encodings
 from pseudolink.match.join import join_passes, presence
 from pseudolink.schema import LinkageSchema
@@ -123,19 +123,30 @@ def _records(pairs: Candidates, left: Rows | None, right: Rows | None, *, within
         fresh &= a != b  # versions of one record are no pair
     kept = order[fresh]
     return Candidates(
-        a[fresh], b[fresh], pairs.shared[kept], pairs.levels[kept], (pairs.left[kept], pairs.right[kept])
+        a[fresh],
+        b[fresh],
+        pairs.shared[kept],
+        pairs.levels[kept],
+        (pairs.left[kept], pairs.right[kept]),
+        pairs.giants,
     )
 
 
 def candidates(left: Encodings, right: Encodings, schema: LinkageSchema) -> Candidates:
     """Every pair of records of two parties that shares a token, with what it shows."""
-    i, j, shared = join_passes(left.passes, right.passes, right.rows)
-    pairs = Candidates(i, j, shared, _levels(left, right, schema, i, j, shared))
+    giants: list[Giants] = []
+    i, j, shared = join_passes(left.passes, right.passes, right.rows, giants=giants)
+    levels = _levels(left, right, schema, i, j, shared)
+    pairs = Candidates(i, j, shared, levels, giants=tuple(giants))
     return _records(pairs, first_rows(left), first_rows(right), within=False)
 
 
 def company(one: Encodings, schema: LinkageSchema) -> Candidates:
-    """Every pair of different records of one party that shares a token, with what it shows."""
+    """
+    Every pair of different records of one party that shares a token, with what it shows.
+
+    No block is left out here, however large: the floor is judged by these pairs.
+    """
     i, j, shared = join_passes(one.passes, one.passes, one.rows, within=True)
     pairs = Candidates(i, j, shared, _levels(one, one, schema, i, j, shared))
     first = first_rows(one)
