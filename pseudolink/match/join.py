@@ -126,7 +126,8 @@ def join_passes(
 def token_presence(encodings: Encodings) -> Flags:
     """(n,) uint64; bit p is set when the row has a token in pass number p."""
     flags = np.zeros(encodings.rows, dtype=np.uint64)
-    for number, columns in enumerate(encodings.passes.values()):
+    for number, name in enumerate(encodings.passes):
+        columns = encodings.passes[name]
         flags |= columns.present.astype(np.uint64) << np.uint64(number)
     return flags
 
