@@ -178,3 +178,24 @@ def work_folder(final: Path, digest: str) -> Iterator[Path]:
         raise _refused(final, error) from error
     finally:
         _discard(folder)
+
+
+@contextmanager
+def scratch_folder(final: Path) -> Iterator[Path]:
+    """
+    Give a folder beside ``final`` that is gone afterwards, whatever happens.
+
+    Raises:
+        OutputError: the system refused to write.
+    """
+    final = Path(final)
+    temporary = _temporary(final)
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(final)
+        temporary.mkdir(mode=0o700)
+        yield temporary
+    except OSError as error:
+        raise _refused(final, error) from error
+    finally:
+        _discard(temporary)

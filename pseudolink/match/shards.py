@@ -45,10 +45,21 @@ class Work:
     folder: Path
     memory: int
 
+    def inside(self, name: str) -> Work:
+        """The same, in a folder of its own for one of several joins."""
+        folder = self.folder / name
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return Work(folder, self.memory)
+
     def ranges(self, rows: int) -> int:
-        """Into how many ranges of tokens a pass of so many rows, of both sides, is cut: a power of two."""
+        """Into how many ranges of tokens a pass of so many rows, of both sides, is cut."""
+        return self.ranges_of(rows, self.memory)
+
+    @staticmethod
+    def ranges_of(rows: int, memory: int) -> int:
+        """The same, for so many bytes of memory: a power of two."""
         count = 1
-        while count < MOST_RANGES and rows * ROW_BYTES > count * self.memory // 2:
+        while count < MOST_RANGES and rows * ROW_BYTES > count * memory // 2:
             count *= 2
         return count
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from pseudolink.formats.encodings import Encodings
 from pseudolink.formats.statistics import Statistics
 from pseudolink.formats.summary import Bin, CurvePoint, PairSummary, PartySummary, PassCount
 from pseudolink.match import compare
+from pseudolink.match.shards import Work
 from pseudolink.resolve.one_to_one import greedy
 from pseudolink.schema import LinkageSchema
 from pseudolink.score import evidence, quality, weigh
@@ -94,12 +95,14 @@ def link_pair(
     right: Delivery,
     *,
     min_precision: float | None = None,
+    work: Work | None = None,
     report: Report = quiet,
 ) -> PairLinkage:
     """
     Link two parties one to one.
 
     Args:
+        work: where the join keeps finished shards, and the memory it may take; else all in memory.
         min_precision: take the lowest threshold that is expected to reach it; without it, the
             threshold with the best expected F1.
 
@@ -110,7 +113,10 @@ def link_pair(
     schema = left.schema
     title = f"link {left.party} and {right.party}"
     report(title, 0, 4)
-    pairs = compare.candidates(left.encodings, right.encodings, schema)
+    joining = f"match {left.party} and {right.party}"
+    pairs = compare.candidates(
+        left.encodings, right.encodings, schema, work=work, report=partial(report, joining)
+    )
     report(title, 1, 4)
     model = evidence.build(schema, [left.chance, right.chance])
     fitted = estimate(model, pairs, (left.alike, left.shows), (right.alike, right.shows))
@@ -142,11 +148,24 @@ def _tied(scored: Scored, ambiguous: npt.NDArray[np.int64], threshold: float) ->
 
 
 def link_all(
-    deliveries: Sequence[Delivery], *, min_precision: float | None = None, report: Report = quiet
+    deliveries: Sequence[Delivery],
+    *,
+    min_precision: float | None = None,
+    work: Work | None = None,
+    report: Report = quiet,
 ) -> list[PairLinkage]:
     """Link every further party with the first, the cohort."""
     cohort = deliveries[0]
-    return [link_pair(cohort, other, min_precision=min_precision, report=report) for other in deliveries[1:]]
+    return [
+        link_pair(
+            cohort,
+            other,
+            min_precision=min_precision,
+            work=None if work is None else work.inside(other.party),
+            report=report,
+        )
+        for other in deliveries[1:]
+    ]
 
 
 # ---------------------------------------------------------------- summaries: counts alone

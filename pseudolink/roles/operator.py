@@ -4,9 +4,12 @@ The operator: link the encodings of all parties. Holds no linkage key, no attrib
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
@@ -25,14 +28,17 @@ from pseudolink.errors import (
     NotPermittedError,
     Problem,
 )
-from pseudolink.formats import encodings as encoding_files
 from pseudolink.formats import linkmap
 from pseudolink.formats.manifest import Manifest
 from pseudolink.formats.statistics import Statistics
+from pseudolink.formats.stored import open_stored
 from pseudolink.formats.summary import LinkageSummary
 from pseudolink.keys.party import PartyKey
 from pseudolink.ledger import chain
 from pseudolink.match.compare import largest_component
+from pseudolink.match.expect import Expected
+from pseudolink.match.expect import expect as expected
+from pseudolink.match.shards import Work
 from pseudolink.report.linkage import render
 from pseudolink.roles.linkage import (
     Delivery,
@@ -57,11 +63,16 @@ ENGINE = "local"
 
 @dataclass(frozen=True)
 class Linked:
-    """What was written, and the summary that the report shows."""
+    """
+    What was written, and the summary that the report shows.
+
+    left_out: giant blocks whose pairs were not compared, a sentence for each pass.
+    """
 
     link_map: Path
     report: Path
     summary: LinkageSummary
+    left_out: tuple[str, ...] = ()
 
 
 def link(
@@ -73,38 +84,41 @@ def link(
     output: Path,
     ledger: Path,
     min_precision: float | None = None,
+    memory: int | None = None,
     today: date | None = None,
     report: Report = quiet,
 ) -> Linked:
     """
     Link the sealed encodings of two or more parties, each against the cohort.
 
+    A run that was killed goes on where it was: it finds the finished parts of its joins beside the
+    output. A run that ends by itself leaves nothing there.
+
     Args:
         packages: one package of encodings from each party, the cohort's among them.
         output: new folder; gets the link map sealed to the releaser, and the operator's report.
+        memory: bytes that the join may take; half of the machine's when None.
 
     Raises:
         PseudolinkError: whatever does not fit; no output is left then.
     """
     files.refuse_existing(output)
     today = today or today_utc()
-    agreed = load_signed(agreement, today)
-    party = require_own_key(agreed, key)
-    if party.role != "operator":
-        raise NotPermittedError(f"{party.id!r} is not the operator; only the operator links")
-    design = load_schema(schema)
-    agreed.require_schema(design.digest)
-    if len(packages) < 2:
-        raise LinkageError("linking needs the encodings of at least two parties")
+    agreed, design = _allowed(packages, agreement, schema, key, today)
     with files.new_folder(output) as folder:
-        deliveries, digests = _open(packages, folder, agreed, design, key, today, report)
-        linkages = link_all(deliveries, min_precision=min_precision, report=report)
+        opened = folder / "opened"
+        opened.mkdir(mode=0o700)
+        deliveries, digests = _open(packages, opened, agreed, design, key, today, report)
+        with files.work_folder(output, _decides(digests, agreed, design)) as place:
+            work = Work(place, memory or half_of_memory())
+            linkages = link_all(deliveries, min_precision=min_precision, work=work, report=report)
         summary = _summary(deliveries, linkages, agreed, today)
         plain = folder / "plain.parquet"
         found = link_map(linkages)
         linkmap.save(found, plain)
         sealed = _seal(plain, folder / MAP_FILE, found.num_rows, summary, agreed, key, today)
         plain.unlink()
+        shutil.rmtree(opened)
         (folder / REPORT_FILE).write_text(render(summary), encoding="utf-8")
         (folder / SUMMARY_FILE).write_text(json.dumps(summary.to_json(), indent=2) + "\n", encoding="utf-8")
         chain.append(
@@ -118,7 +132,67 @@ def link(
                 LINK_MAP: sealed,
             },
         )
-    return Linked(output / MAP_FILE, output / REPORT_FILE, summary)
+    left_out = tuple(
+        f"{one.left.party} and {one.right.party}, pass {giant.name}: {giant.blocks:,} giant blocks "
+        f"({giant.left_rows:,} and {giant.right_rows:,} rows, {giant.pairs:,} pairs) were left out"
+        for one in linkages
+        for giant in one.scored.candidates.giants
+    )
+    return Linked(output / MAP_FILE, output / REPORT_FILE, summary, left_out)
+
+
+def expect(
+    packages: Sequence[Path],
+    *,
+    agreement: Path,
+    schema: Path,
+    key: PartyKey,
+    output: Path,
+    memory: int | None = None,
+    today: date | None = None,
+    report: Report = quiet,
+) -> dict[str, Expected]:
+    """
+    What :func:`link` would bring and take, by further party, from a sample. Nothing is written.
+
+    Raises:
+        PseudolinkError: whatever :func:`link` would refuse before it joins.
+    """
+    files.refuse_existing(output)
+    today = today or today_utc()
+    agreed, design = _allowed(packages, agreement, schema, key, today)
+    with files.scratch_folder(output) as folder:
+        (cohort, *others), _ = _open(packages, folder, agreed, design, key, today, report)
+        allowed = memory or half_of_memory()
+        return {one.party: expected(cohort.encodings, one.encodings, allowed) for one in others}
+
+
+def half_of_memory() -> int:
+    """Bytes: half of what the machine has; two GiB where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    except (AttributeError, ValueError, OSError):
+        return 2 << 30
+
+
+def _allowed(
+    packages: Sequence[Path], agreement: Path, schema: Path, key: PartyKey, today: date
+) -> tuple[Agreement, LinkageSchema]:
+    agreed = load_signed(agreement, today)
+    party = require_own_key(agreed, key)
+    if party.role != "operator":
+        raise NotPermittedError(f"{party.id!r} is not the operator; only the operator links")
+    design = load_schema(schema)
+    agreed.require_schema(design.digest)
+    if len(packages) < 2:
+        raise LinkageError("linking needs the encodings of at least two parties")
+    return agreed, design
+
+
+def _decides(digests: Mapping[str, str], agreed: Agreement, design: LinkageSchema) -> str:
+    """One digest of all that decides what a join finds: other inputs, other finished shards."""
+    inputs = [*digests.items(), agreed.digest, design.digest, version("pseudolink")]
+    return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
 
 
 def _open(
@@ -136,14 +210,13 @@ def _open(
     digests = {}
     for number, package in enumerate(packages):
         report("open", number, len(packages))
-        plain = folder / "opened.parquet"
+        plain = folder / f"{number}.parquet"
         manifest = open_package(
             package, plain, agreement=agreed, recipient=key, artefact="encodings", today=today
         )
         manifests.append(manifest)
         deliveries.append(_delivery(plain, manifest, agreed, design))
         digests[manifest.sender] = file_digest(package)
-        plain.unlink()
     report("open", len(packages), len(packages))
     problems = _mixed(manifests, agreed)
     if problems:
@@ -169,7 +242,7 @@ def _mixed(manifests: Sequence[Manifest], agreed: Agreement) -> list[Problem]:
 
 
 def _delivery(plain: Path, manifest: Manifest, agreed: Agreement, design: LinkageSchema) -> Delivery:
-    encodings = encoding_files.load(plain, design.layout)
+    encodings = open_stored(plain, design.layout)
     statistics: dict[str, Any] = dict(manifest.statistics)
     width = encodings.records.shape[1]
     records = len(np.unique(np.ascontiguousarray(encodings.records).view(f"V{width}")))
