@@ -1,7 +1,7 @@
 """
 All pairs of filters: pseudolink, anonlink and faiss side by side on the same arrays.
 
-    python benchmarks/match.py --data DIR [--rows 8192] [--rounds 5] [--json]
+    python benchmarks/match.py --data DIR [--rows 16384] [--rounds 5] [--json]
     python benchmarks/match.py --million [--threads 2]
 
 DIR (or the environment variable PSEUDOLINK_BENCHMARK_DATA) holds essnet_di/{census,cis}.parquet; without
@@ -346,7 +346,7 @@ def table(lines: list[Line]) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description="All pairs: pseudolink, anonlink and faiss side by side.")
     parser.add_argument("--data", type=Path, default=os.environ.get("PSEUDOLINK_BENCHMARK_DATA"))
-    parser.add_argument("--rows", type=int, default=8192, help="filters of each side, at most")
+    parser.add_argument("--rows", type=int, default=16_384, help="filters of each side, at most")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--million", action="store_true", help="only 1,000,000 x 1,000,000, to Parquet")
     parser.add_argument("--million-rows", type=int, default=1_000_000)
