@@ -7,8 +7,8 @@ Linking a million people with a million: pseudolink on encodings, Splink in the 
 People are invented: names, sex, date of birth and postcode, UK-like, no households; four fifths are in
 both files; in the second one a typing error in 10 % of the names each, 5 % moved, 1 % of the dates with
 day and month exchanged, 2 % of the cells missing. Passes are planned from 100,000 of the first file, for
-a population of all, at company 4 %, so that 5 % holds for all. Making the people, planning and encoding are told apart and
-not counted: FOLDER keeps what they made, so that the linkage can be run again.
+a population of all, at company 4 %, so that 5 % holds for all. Making the people, planning and encoding
+are told apart and not counted: FOLDER keeps what they made, so that the linkage can be run again.
 
 What is counted for pseudolink: opening the encodings (apart), candidates in shards within --memory GiB,
 company of both files, estimation, weights, one-to-one links and threshold. For Splink: training,
