@@ -233,7 +233,7 @@ def _text(
         lines.append("")
     if design.errors:
         lines += ["[errors]", *(f"{name} = {rate!r}" for name, rate in design.errors.items()), ""]
-    lines += ["[floor]", f"company = {company!r}", f"component = {component}", ""]
+    lines += ["[floor]", f"company = {company!r}", f"component = {component}", "decoys = true", ""]
     return "\n".join(lines)
 
 
