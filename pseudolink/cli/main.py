@@ -35,6 +35,7 @@ COMMANDS = {
         "Operator: link sealed encodings; the link map is sealed again.",
     ),
     "release": ("pseudolink.cli.releaser:release", "Releaser: join link map and payloads into a dataset."),
+    "attack": ("pseudolink.cli.attack:attack", "Reviewer: measure how many people could be re-identified."),
     "ledger": ("pseudolink.cli.reviewer:ledger", "Verify and show the chain of receipts."),
 }
 
