@@ -57,11 +57,13 @@ class Floor:
     The security floor: most company allowed, and the largest connected component.
 
     decoys: whether random tokens hide the company that there is, and missing values.
+    audit: whether encoding needs a fresh report of attacks that passed.
     """
 
     company: Decimal
     component: int
     decoys: bool = False
+    audit: bool = False
 
 
 # ---------------------------------------------------------------- structure (pydantic)
@@ -101,6 +103,7 @@ class _FloorModel(BaseModel):
     company: Annotated[float, Field(ge=0, le=1)] = 0.05
     component: Annotated[int, Field(ge=1, le=1_000_000_000)] = 20
     decoys: bool = False
+    audit: Literal["required"] | None = None
 
 
 _TOP = {"format", "name", "fields", "passes", "filters", "floor", "description", "errors"}
@@ -223,7 +226,8 @@ class Reader:
     def floor(self) -> Floor:
         model = self.model(_FloorModel, self.raw.get("floor", {}), "floor") or _FloorModel()
         # abs: TOML knows -0.0, which is 0 and must have the digest of 0.
-        return Floor(Decimal(repr(abs(model.company))).normalize(), model.component, model.decoys)
+        company = Decimal(repr(abs(model.company))).normalize()
+        return Floor(company, model.component, model.decoys, model.audit is not None)
 
     def errors(self) -> dict[str, float]:
         rates = {}
