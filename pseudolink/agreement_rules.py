@@ -28,13 +28,19 @@ SENDERS: Final[Mapping[str, tuple[str, ...]]] = {
     "payload": ("custodian",),
     "link_map": ("operator",),
     "release": ("releaser",),
+    "withdrawal": ("custodian",),
+    "records": ("custodian",),
 }
 RECEIVERS: Final[Mapping[str, tuple[str, ...]]] = {
     "encodings": ("operator",),
     "payload": ("releaser",),
     "link_map": ("releaser",),
     "release": ("researcher", "releaser"),
+    "withdrawal": ("operator", "releaser"),
+    "records": ("custodian",),
 }
+#: Those that an agreement lists recipients of; those of the others follow from it.
+LISTED: Final = ("encodings", "payload", "link_map", "release")
 #: Columns of a payload that are not attributes.
 NOT_ATTRIBUTES: Final = frozenset({"record", "programme_id", "family_id"})
 BACK_TO_CUSTODIAN: Final = "a custodian never receives a link map or a release; linked data do not go back"
@@ -206,7 +212,8 @@ class Reader:
         listed = self.raw.get("parties", [])
         complete = isinstance(listed, list) and len(listed) == len(parties)
         found = {}
-        for artefact, allowed in RECEIVERS.items():
+        for artefact in LISTED:
+            allowed = RECEIVERS[artefact]
             names = raw.get(artefact) if isinstance(raw, dict) else None
             names = [n for n in names if isinstance(n, str)] if isinstance(names, list) else []
             for index, name in enumerate(names):
