@@ -118,7 +118,13 @@ def check_manifest(raw: Any) -> None:
 
 
 def open_package(
-    data: bytes, agreement_toml: str, digest: str, opener: str, secret: dict[str, str], artefact: str, today: date
+    data: bytes,
+    agreement_toml: str,
+    digest: str,
+    opener: str,
+    secret: dict[str, str],
+    artefact: str,
+    today: date,
 ) -> tuple[dict[str, Any], bytes]:
     """
     The manifest and the artefact.
