@@ -5,8 +5,9 @@ Sealing and opening beside the bare cipher: throughput as ratios of one run, and
 
 The peer is `cobblestone` alone: the same file read, encrypted and written to a new file that is
 synchronised to the disk, without keys of recipients, digests, signature, padding and checks. Time is
-shown by the clock and by the processor (all threads), which a busy machine disturbs less. Beside it stands the cipher in memory, without any file. Memory is the most that a process of its own held
-while it sealed and opened a file, above what it held before, at two sizes.
+shown by the clock and by the processor (all threads), which a busy machine disturbs less. Beside it
+stands the cipher in memory, without any file. Memory is the most that a process of its own held while
+it sealed and opened a file, above what it held before, at two sizes.
 """
 
 from __future__ import annotations

@@ -182,6 +182,12 @@ class AttributeNotPermittedError(ProblemsError, NotPermittedError):
     what = "attributes"
 
 
+class AgreementAmendedError(PseudolinkError):
+    """A party has signed an amendment; the earlier version of the agreement is over."""
+
+    code = "PL-AGREE-07"
+
+
 # ---------------------------------------------------------------- keys
 
 

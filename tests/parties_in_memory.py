@@ -76,6 +76,8 @@ def _raw() -> dict[str, Any]:
         "expires": date(2031, 3, 31),
         "programme_ids": "pseudonym",
         "objections": "By a list before encoding.",
+        "reviews": [date(2027, 4, 1), date(2029, 4, 1)],
+        "floor": {"company": "0.05", "component": 20},
         "parties": parties,
         "recipients": {
             "encodings": ["unit"],
@@ -108,7 +110,10 @@ def _value(value: Any) -> str:
 
 def toml(raw: dict[str, Any]) -> str:
     """The agreement as a file."""
-    lines = [f"{key} = {_value(value)}" for key, value in raw.items() if key not in ("parties", "recipients")]
+    tables = ("parties", "recipients", "floor")
+    lines = [f"{key} = {_value(value)}" for key, value in raw.items() if key not in tables]
+    if "floor" in raw:
+        lines += ["", "[floor]", *(f"{key} = {_value(value)}" for key, value in raw["floor"].items())]
     for party in raw["parties"]:
         lines += ["", "[[parties]]", *(f"{key} = {_value(value)}" for key, value in party.items())]
     lines += ["", "[recipients]", *(f"{key} = {_value(value)}" for key, value in raw["recipients"].items())]

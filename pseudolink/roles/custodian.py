@@ -261,7 +261,7 @@ def encode(
     agreed = load_signed(agreement, options.today)
     party = _custodian(agreed, key)
     design = load_schema(schema)
-    agreed.require_schema(design.digest)
+    agreed.require_schema(design.digest, (design.floor.company, design.floor.component))
     check = _require_linkage_key(agreed, linkage_key)
     table = read_extract(extract, encoding=encoding, delimiter=delimiter)
     carried = _carried(table, party, columns, _name(extract))

@@ -93,7 +93,7 @@ def link(
     if party.role != "operator":
         raise NotPermittedError(f"{party.id!r} is not the operator; only the operator links")
     design = load_schema(schema)
-    agreed.require_schema(design.digest)
+    agreed.require_schema(design.digest, (design.floor.company, design.floor.component))
     if len(packages) < 2:
         raise LinkageError("linking needs the encodings of at least two parties")
     with files.new_folder(output) as folder:

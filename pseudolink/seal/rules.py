@@ -30,6 +30,11 @@ def require_agreement(manifest: Manifest, agreement: Agreement) -> Party:
         AgreementMismatchError: made under another agreement.
         NotPermittedError: the sender is not a party.
     """
+    if manifest.agreement == agreement.amends:
+        raise AgreementMismatchError(
+            "made under the version that this agreement amends",
+            advice="Encode and seal again under the amended version.",
+        )
     if manifest.agreement != agreement.digest:
         raise AgreementMismatchError(
             f"made under another agreement ({manifest.agreement[:12]}…, here {agreement.digest[:12]}…)",
