@@ -334,7 +334,9 @@ def _replace_line(target: Path, line: bytes, party: str) -> None:
 
 def _require_amendment(agreement: Agreement, amends: Path | str | None, today: date) -> None:
     if (agreement.version > 1) != (amends is not None):
-        message = "sign it together with the version that it amends" if amends is None else "it amends nothing"
+        message = (
+            "sign it together with the version that it amends" if amends is None else "it amends nothing"
+        )
         raise AgreementError([Problem("amends", message)], advice="--amends names the file of that version.")
     if amends is not None:
         old = verify_signatures(amends)
@@ -421,6 +423,20 @@ def verify_signatures(path: Path | str) -> Agreement:
     if problems:
         raise AgreementUnsignedError(problems, source=target.name)
     return replace(agreement, key_check=next(iter(held.values()), None))
+
+
+def signature_dates(path: Path | str) -> dict[str, str]:
+    """Party -> the day it signed this text, of the signatures that fit."""
+    agreement = load_agreement(path)
+    parties = {one.id: (one.role, one.signing_key) for one in agreement.parties}
+    found = {}
+    for _, line in signatures.read_lines(signatures_path(path)):
+        try:
+            party, _ = signatures.check_line(line, agreement.digest, parties)
+        except ValueError:
+            continue
+        found[party] = signatures.day_of(line)
+    return found
 
 
 def load_signed(path: Path | str, today: date | None = None) -> Agreement:

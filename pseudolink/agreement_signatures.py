@@ -60,6 +60,11 @@ def kind_of(line: bytes) -> object:
         return None
 
 
+def day_of(line: bytes) -> str:
+    """The day that a checked line says."""
+    return str(canonical.loads(line)["date"])
+
+
 def make_amended(digest: str, by: str, key: PartyKey, day: date) -> bytes:
     """A party's line that says: I signed the version ``by``, and the version ``digest`` is over."""
     signed = {"format": AMENDED, "party": key.id, "agreement": digest, "by": by, "date": day.isoformat()}

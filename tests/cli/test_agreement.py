@@ -138,5 +138,5 @@ def test_show_names_everyone_with_a_fingerprint(tmp_path: Path) -> None:
     assert "by every party" in text
     assert json.loads(run("show", path, "--json").stdout)["signed"] is True
     signatures_path(path).unlink()
-    assert "7 problems" in run("show", path).stdout
+    assert run("show", path).stdout.count("no signature of this") == 7
     assert "PL-AGREE-04" in run("check", path, "--signed", code=1).stderr
