@@ -209,6 +209,18 @@ class WrongKeyError(PseudolinkError):
     code = "PL-KEY-03"
 
 
+class KeyDestroyedError(PseudolinkError):
+    """The key was destroyed; what was sealed under it can no longer be opened."""
+
+    code = "PL-KEY-05"
+
+
+class KeyPlaceError(PseudolinkError):
+    """A key or passphrase stands where it must not: in a repository, or open to others."""
+
+    code = "PL-KEY-06"
+
+
 class KeyExposedError(PseudolinkError):
     """A key file can be read by other users of the machine."""
 
@@ -236,6 +248,12 @@ class NotARecipientError(PackageError):
     code = "PL-SEAL-03"
 
 
+class ReplayError(PackageError):
+    """An earlier package, where a later one of the same sender has been used already."""
+
+    code = "PL-SEAL-04"
+
+
 class ArtefactError(ProblemsError):
     """What a package or file holds breaks the written format of its artefact."""
 
@@ -248,6 +266,19 @@ class LedgerError(ProblemsError):
 
     code = "PL-LEDGER-01"
     what = "ledger"
+
+
+class LedgerForkError(ProblemsError):
+    """A party has shown two different ledgers; it has rewritten what it did."""
+
+    code = "PL-LEDGER-02"
+    what = "ledgers"
+
+
+class TimestampError(PseudolinkError):
+    """A timestamp file is not one, is not of this ledger, or does not verify."""
+
+    code = "PL-LEDGER-03"
 
 
 # ---------------------------------------------------------------- the floor, linkage, release

@@ -40,6 +40,7 @@ from pseudolink.roles.encoding import (
     payload_table,
     without_objections,
 )
+from pseudolink.roles.exchange import Exchange
 from pseudolink.schema import LinkageSchema, load_schema
 from pseudolink.seal.package import file_digest, seal
 
@@ -276,6 +277,7 @@ def encode(
     table = _permitted_fields(table, design, party)
     with files.new_folder(output) as folder:
         write = _Writer(folder, agreed, party, key, check, options.today)
+        write.heads = Exchange(ledger, party.id).outgoing()
         plain = folder / "plain.parquet"
         written, cleaned = encode_table_to(
             plain,
@@ -307,6 +309,7 @@ def encode(
                 "rows": people,
                 "objections": objecting,
                 "schema": design.digest,
+                "keys": {"linkage": linkage_key.fingerprint},
                 ENCODINGS: sent,
                 PAYLOAD: held,
             },
@@ -369,6 +372,7 @@ class _Writer:
     ) -> None:
         self.folder, self.agreed, self.party, self.key, self.check = folder, agreed, party, key, check
         self.today = today or today_utc()
+        self.heads: dict[str, dict[str, Any]] = {}
 
     def __call__(self, artefact: str, plain: Path, rows: int, statistics: dict[str, Any]) -> str:
         """Seal ``plain``, remove it, and return the package's digest."""
@@ -387,6 +391,7 @@ class _Writer:
             software=f"pseudolink {version('pseudolink')}",
             content_sha256=file_digest(plain),
             statistics=statistics,
+            heads=self.heads,
         )
         target = self.folder / f"{self.party.id}.{artefact}{SUFFIX}"
         digest = seal(plain, target, manifest, self.agreed, self.key, today=self.today)

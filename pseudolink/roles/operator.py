@@ -34,6 +34,7 @@ from pseudolink.keys.party import PartyKey
 from pseudolink.ledger import chain
 from pseudolink.match.compare import largest_component
 from pseudolink.report.linkage import render
+from pseudolink.roles.exchange import Exchange
 from pseudolink.roles.linkage import (
     Delivery,
     PairLinkage,
@@ -96,14 +97,15 @@ def link(
     agreed.require_schema(design.digest, (design.floor.company, design.floor.component))
     if len(packages) < 2:
         raise LinkageError("linking needs the encodings of at least two parties")
+    exchange = Exchange(ledger, party.id)
     with files.new_folder(output) as folder:
-        deliveries, digests = _open(packages, folder, agreed, design, key, today, report)
+        deliveries, digests = _open(packages, folder, agreed, design, key, today, report, exchange)
         linkages = link_all(deliveries, min_precision=min_precision, report=report)
         summary = _summary(deliveries, linkages, agreed, today)
         plain = folder / "plain.parquet"
         found = link_map(linkages)
         linkmap.save(found, plain)
-        sealed = _seal(plain, folder / MAP_FILE, found.num_rows, summary, agreed, key, today)
+        sealed = _seal(plain, folder / MAP_FILE, found.num_rows, summary, agreed, key, today, exchange)
         plain.unlink()
         (folder / REPORT_FILE).write_text(render(summary), encoding="utf-8")
         (folder / SUMMARY_FILE).write_text(json.dumps(summary.to_json(), indent=2) + "\n", encoding="utf-8")
@@ -116,6 +118,7 @@ def link(
                 "packages": digests,
                 "links": [{"left": p.left, "right": p.right, "links": p.links} for p in summary.pairs],
                 LINK_MAP: sealed,
+                **exchange.details(),
             },
         )
     return Linked(output / MAP_FILE, output / REPORT_FILE, summary)
@@ -129,6 +132,7 @@ def _open(
     key: PartyKey,
     today: date,
     report: Report,
+    exchange: Exchange,
 ) -> tuple[list[Delivery], dict[str, str]]:
     """Every delivery, the cohort's first, and the digest of every package by party."""
     manifests: list[Manifest] = []
@@ -140,6 +144,7 @@ def _open(
         manifest = open_package(
             package, plain, agreement=agreed, recipient=key, artefact="encodings", today=today
         )
+        exchange.take(manifest)
         manifests.append(manifest)
         deliveries.append(_delivery(plain, manifest, agreed, design))
         digests[manifest.sender] = file_digest(package)
@@ -235,6 +240,7 @@ def _seal(
     agreed: Agreement,
     key: PartyKey,
     today: date,
+    exchange: Exchange,
 ) -> str:
     quality = [
         {
@@ -262,5 +268,6 @@ def _seal(
         software=summary.software,
         content_sha256=file_digest(plain),
         statistics={"pairs": quality},
+        heads=exchange.outgoing(),
     )
     return seal(plain, target, manifest, agreed, key, today=today)

@@ -28,6 +28,7 @@ from pseudolink.ledger import chain
 from pseudolink.release.dataset import assemble
 from pseudolink.release.microdata.protect import protect
 from pseudolink.release.microdata.rules import parse_rules
+from pseudolink.roles.exchange import Exchange
 from pseudolink.seal.package import file_digest, open_package
 
 FORMAT = "pseudolink/release/1"
@@ -84,14 +85,16 @@ def release(
     party = require_own_key(agreed, key)
     if party.role != "releaser":
         raise NotPermittedError(f"{party.id!r} is not the releaser; only the releaser makes a release")
+    exchange = Exchange(ledger, party.id)
     with files.new_folder(output) as folder:
         plain = folder / "opened.parquet"
         manifest = open_package(
             link_map, plain, agreement=agreed, recipient=key, artefact="link_map", today=today
         )
+        exchange.take(manifest)
         found = linkmap.load(plain)
         plain.unlink()
-        tables, digests = _payloads(payload_packages, plain, agreed, key, today)
+        tables, digests = _payloads(payload_packages, plain, agreed, key, today, exchange)
         table = assemble(
             found,
             tables,
@@ -119,6 +122,8 @@ def release(
                 "payloads": digests,
                 "rows": table.num_rows,
                 "columns": len(table.column_names),
+                "keys": {"release": release_key.fingerprint},
+                **exchange.details(),
                 PARQUET: file_digest(folder / PARQUET),
                 CSV: file_digest(folder / CSV),
             },
@@ -143,7 +148,12 @@ def _protected(
 
 
 def _payloads(
-    packages: Sequence[Path], plain: Path, agreed: Agreement, key: PartyKey, today: date
+    packages: Sequence[Path],
+    plain: Path,
+    agreed: Agreement,
+    key: PartyKey,
+    today: date,
+    exchange: Exchange,
 ) -> tuple[dict[str, pa.Table], dict[str, str]]:
     tables: dict[str, pa.Table] = {}
     digests = {}
@@ -152,6 +162,7 @@ def _payloads(
         manifest = open_package(
             package, plain, agreement=agreed, recipient=key, artefact="payload", today=today
         )
+        exchange.take(manifest)
         sender = agreed.party(manifest.sender)
         if sender.id in tables:
             problems.append(Problem(sender.id, "has sent two payloads; release one delivery of each party"))
