@@ -20,7 +20,7 @@ from typing import Any
 
 from pseudolink import agreement_signatures as signatures
 from pseudolink import files
-from pseudolink.agreement_rules import FORMAT, Reader
+from pseudolink.agreement_rules import FORMAT, Reader, amendment_problems
 from pseudolink.errors import (
     AgreementAmendedError,
     AgreementError,
@@ -345,27 +345,6 @@ def _require_amendment(agreement: Agreement, amends: Path | str | None, today: d
             problems.append(Problem("amends", "that version has ended; what ended cannot be extended"))
         if problems:
             raise AgreementError(problems)
-
-
-def amendment_problems(old: Agreement, new: Agreement) -> list[Problem]:
-    """
-    What keeps a text from being the next version of another.
-
-    Source: specs/agreement-v1.md, section 6.
-    """
-    found = []
-    if new.amends != old.digest:
-        found.append(Problem("amends", "not the digest of that version"))
-    if new.version != old.version + 1:
-        found.append(Problem("version", f"must be {old.version + 1}"))
-    if new.project != old.project:
-        found.append(Problem("project", "an amendment keeps the project"))
-    if new.purpose != old.purpose:
-        # P1: what people were told their data is for does not change under them.
-        found.append(Problem("purpose", "an amendment keeps the purpose; another one is another agreement"))
-    if new.first_transfer != old.first_transfer:
-        found.append(Problem("first_transfer", f"must stay {old.first_transfer.isoformat()}"))
-    return found
 
 
 def require_own_key(agreement: Agreement, key: PartyKey) -> Party:

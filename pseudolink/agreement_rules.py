@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -111,6 +111,44 @@ def last_day(starts: date) -> date:
         return starts.replace(year=starts.year + LONGEST_YEARS)
     except ValueError:  # 29 February, or beyond year 9999
         return date(min(starts.year + LONGEST_YEARS, 9999), 2, 28)
+
+
+class Terms(Protocol):
+    """What an amendment is judged by; an Agreement has it."""
+
+    @property
+    def digest(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def amends(self) -> str | None: ...
+    @property
+    def project(self) -> str: ...
+    @property
+    def purpose(self) -> str: ...
+    @property
+    def first_transfer(self) -> date: ...
+
+
+def amendment_problems(old: Terms, new: Terms) -> list[Problem]:
+    """
+    What keeps a text from being the next version of another.
+
+    Source: specs/agreement-v1.md, section 6.
+    """
+    found = []
+    if new.amends != old.digest:
+        found.append(Problem("amends", "not the digest of that version"))
+    if new.version != old.version + 1:
+        found.append(Problem("version", f"must be {old.version + 1}"))
+    if new.project != old.project:
+        found.append(Problem("project", "an amendment keeps the project"))
+    if new.purpose != old.purpose:
+        # P1: what people were told their data is for does not change under them.
+        found.append(Problem("purpose", "an amendment keeps the purpose; another one is another agreement"))
+    if new.first_transfer != old.first_transfer:
+        found.append(Problem("first_transfer", f"must stay {old.first_transfer.isoformat()}"))
+    return found
 
 
 class Reader:

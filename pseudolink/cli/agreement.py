@@ -11,7 +11,6 @@ import click
 from pseudolink import files
 from pseudolink.agreement import (
     Agreement,
-    amendment_problems,
     load_agreement,
     load_signed,
     sign_agreement,
@@ -20,7 +19,7 @@ from pseudolink.agreement import (
     today_utc,
     verify_signatures,
 )
-from pseudolink.agreement_rules import last_day
+from pseudolink.agreement_rules import amendment_problems, last_day
 from pseudolink.cli import drafting
 from pseudolink.cli.common import (
     NEW_PATH,

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from pseudolink.agreement import load_agreement
+from pseudolink.cli import keeping
 from pseudolink.cli.common import (
     FOLDER,
     NEW_PATH,
@@ -28,7 +29,12 @@ from pseudolink.keys.release import ReleaseKey
 
 @click.group()
 def keys() -> None:
-    """Make and show keys. Every private key stays in a file that a passphrase protects."""
+    """Make, show, audit and destroy keys. Every private key stays in a file that a passphrase protects."""
+
+
+keys.add_command(keeping.destroy)
+keys.add_command(keeping.check_certificate)
+keys.add_command(keeping.audit)
 
 
 @keys.command(epilog="Example: pseudolink keys party council -o keys/council")
@@ -68,6 +74,9 @@ def release(output: Path, passphrase_file: Path | None, as_json: bool) -> None:
 @keys.group()
 def linkage() -> None:
     """Make the linkage key: alone (new), or together (contribute, reveal, combine)."""
+
+
+linkage.add_command(keeping.renew)
 
 
 def _say_key(key: LinkageKey, output: Path, agreement: Path | None, *, as_json: bool) -> None:

@@ -23,7 +23,8 @@ COMMANDS = {
         "pseudolink.cli.agreement:agreement",
         "Write, check, sign and show the agreement of all parties.",
     ),
-    "keys": ("pseudolink.cli.keys:keys", "Make and show keys."),
+    "keys": ("pseudolink.cli.keys:keys", "Make, show, audit and destroy keys."),
+    "expire": ("pseudolink.cli.keeping:expire", "List what is past its date, and destroy it on demand."),
     "profile": (
         "pseudolink.cli.profiling:profile",
         "Count coverage and invalid values of an extract by field.",

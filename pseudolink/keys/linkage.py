@@ -92,7 +92,7 @@ class LinkageKey:
 
     def save(self, path: Path, passphrase: str) -> None:
         """Write a new key file; see :func:`pseudolink.keys.vault.write`."""
-        vault.write(Path(path), self._secret, passphrase, "linkage")
+        vault.write(Path(path), self._secret, passphrase, "linkage", vault.facts(self.fingerprint))
 
     @classmethod
     def load(cls, path: Path, passphrase: str) -> LinkageKey:

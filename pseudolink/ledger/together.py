@@ -19,6 +19,9 @@ from pseudolink.formats.manifest import heads_fit
 from pseudolink.formats.receipt import Receipt
 from pseudolink.ledger import chain
 
+#: Details of a receipt that name the packages that a step used: sender -> digest.
+PACKAGES = ("packages", "payloads", "withdrawals")
+
 
 @dataclass(frozen=True)
 class Verified:
@@ -96,4 +99,29 @@ def _compare(
                 elif theirs[at - 1].digest == head["head"]:
                     continue
                 bad.append((other, at, Problem(f"{names[other]}, line {at}", said)))
+            for other, digest in _packages(receipt):
+                if other not in found:
+                    continue
+                compared += 1
+                if not any(digest in _texts(one.details) for one in found[other]):
+                    said = f"no receipt of a package that {party} has used (its own line {receipt.sequence})"
+                    bad.append((other, len(found[other]) + 1, Problem(names[other], said)))
     return compared, bad
+
+
+def _packages(receipt: Receipt) -> list[tuple[str, str]]:
+    """Sender and digest of the packages that a step used."""
+    found: list[tuple[str, str]] = []
+    for key in PACKAGES:
+        sent = receipt.details.get(key)
+        if isinstance(sent, Mapping):
+            found += [(str(party), digest) for party, digest in sent.items() if isinstance(digest, str)]
+    return found
+
+
+def _texts(value: object) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    return [text for one in value for text in _texts(one)] if isinstance(value, (list, tuple)) else []

@@ -98,6 +98,7 @@ def test_signing_needs_the_partys_key_and_shows_no_secret(tmp_path: Path) -> Non
     path = write_agreement(tmp_path, sign=False)
     passphrase = tmp_path / "pass"
     passphrase.write_text(PASSPHRASE + "\n")
+    passphrase.chmod(0o600)
     linkage = LinkageKey(bytes(range(32)))
     linkage.save(tmp_path / "l.key", PASSPHRASE)
     for name, role in ROLES.items():
@@ -116,6 +117,7 @@ def test_a_wrong_passphrase_signs_nothing(tmp_path: Path) -> None:
     private, _ = key_of("council").save(tmp_path, PASSPHRASE)
     passphrase = tmp_path / "pass"
     passphrase.write_text("another passphrase\n")
+    passphrase.chmod(0o600)
     result = run("sign", path, "--key", private, "--passphrase-file", passphrase, code=1)
     assert "PL-KEY-02" in result.stderr
     assert not signatures_path(path).exists()
