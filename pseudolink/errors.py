@@ -254,6 +254,13 @@ class ReplayError(PackageError):
     code = "PL-SEAL-04"
 
 
+class WithdrawalMissingError(ProblemsError):
+    """A withdrawal that was used before is not among those given; people would come back."""
+
+    code = "PL-WITHDRAW-01"
+    what = "withdrawals"
+
+
 class ArtefactError(ProblemsError):
     """What a package or file holds breaks the written format of its artefact."""
 

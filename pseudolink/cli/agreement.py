@@ -141,9 +141,7 @@ def agreement() -> None:
 
 
 @agreement.command(
-    epilog="Examples: pseudolink agreement init -o agreement.toml --schema schema.toml --ask, "
-    "pseudolink agreement init -o agreement.toml --answers answers.toml, "
-    "pseudolink agreement init -o agreement-2.toml --amends agreement.toml"
+    epilog="Example: pseudolink agreement init -o agreement.toml --schema schema.toml --answers answers.toml"
 )
 @click.option("-o", "--output", type=NEW_PATH, required=True, help="The new file.")
 @click.option("--schema", "schema_file", type=READABLE, help="Linkage schema: its digest, floor and fields.")

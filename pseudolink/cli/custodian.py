@@ -55,9 +55,13 @@ def linkage_key_file(keys: Path) -> Path:
     help="Folder with ID.party.key and one linkage.key (or NAME.linkage.key).",
 )
 @click.option("--party", required=True, metavar="ID", help="Who you are in the agreement.")
-@click.option("-o", "--output", type=NEW_PATH, required=True, help="New folder for the two packages.")
+@click.option("-o", "--output", type=NEW_PATH, required=True, help="New folder for the packages.")
 @click.option("--ledger", type=NEW_PATH, help="Where the receipt goes; default ledger.jsonl beside --output.")
-@click.option("--objections", type=READABLE, help="Programme IDs to leave out, one a line.")
+@click.option(
+    "--objections",
+    type=READABLE,
+    help="Who to leave out: programme IDs, one a line, or a table of identifiers.",
+)
 @click.option("--attributes", help="Attributes to carry, with commas; all that are permitted without it.")
 @click.option("--programme-id", default="programme_id", show_default=True, help="Column of the cohort.")
 @click.option("--family-id", default="family_id", show_default=True, help="Column of the cohort.")
@@ -147,3 +151,55 @@ def encode(
         f"for the operator: {found.encodings}\nfor the releaser: {found.payload}"
     )
     emit(result, text, as_json=as_json)
+
+
+@click.command(
+    epilog="Example: pseudolink withdraw objections.txt --index outbox/council.records.package "
+    "--agreement agreement.toml --key council.party.key -o council.withdrawal.package"
+)
+@click.argument("listed", type=READABLE, metavar="LIST")
+@click.option("--index", type=READABLE, required=True, help="The records package of the delivery.")
+@click.option("--agreement", type=READABLE, required=True, help="The signed agreement (TOML).")
+@click.option("--key", type=READABLE, required=True, help="This custodian's ID.party.key.")
+@click.option("--schema", type=READABLE, help="With identifiers: the linkage schema.")
+@click.option("--extract", type=READABLE, help="With identifiers: the extract as it was delivered.")
+@click.option("-o", "--output", type=NEW_PATH, required=True, help="The new package.")
+@click.option("--ledger", type=NEW_PATH, help="Where the receipt goes; default ledger.jsonl beside --output.")
+@passphrase_option
+@json_option
+@refusals
+def withdraw(
+    listed: Path,
+    index: Path,
+    agreement: Path,
+    key: Path,
+    schema: Path | None,
+    extract: Path | None,
+    output: Path,
+    ledger: Path | None,
+    passphrase_file: Path | None,
+    as_json: bool,
+) -> None:
+    """
+    Take people who object out of what was delivered already.
+
+    LIST has programme IDs, one a line, or a table of identifiers. The package goes to the linkage unit
+    and the research environment; they give it to link and release as --withdrawals.
+    """
+    from pseudolink.keys.party import PartyKey
+    from pseudolink.roles import withdrawing as role
+
+    found = role.withdraw(
+        listed,
+        index=index,
+        agreement=agreement,
+        key=PartyKey.load(key, ask_passphrase(passphrase_file)),
+        schema=schema,
+        extract=extract,
+        output=output,
+        ledger=ledger or output.parent / "ledger.jsonl",
+    )
+    if found.unknown:
+        say(f"{found.unknown:,} of those listed are nobody in this delivery: compare the spelling")
+    result = {"package": str(found.package), "records": found.records, "unknown": found.unknown}
+    emit(result, f"{found.records:,} records withdrawn: {found.package}", as_json=as_json)

@@ -201,8 +201,8 @@ def renew(
 
 
 @click.command(
-    epilog="Examples: pseudolink expire project, "
-    "pseudolink expire council --destroy --key council/council.party.key --agreement agreement.toml"
+    epilog="Example: pseudolink expire council --destroy --key council/council.party.key "
+    "--agreement agreement.toml"
 )
 @click.argument("folder", type=FOLDER)
 @click.option(

@@ -30,6 +30,10 @@ COMMANDS = {
         "Count coverage and invalid values of an extract by field.",
     ),
     "encode": ("pseudolink.cli.custodian:encode", "Custodian: encode an extract and seal both halves of it."),
+    "withdraw": (
+        "pseudolink.cli.custodian:withdraw",
+        "Custodian: take people who object out of what was delivered.",
+    ),
     "clk": ("pseudolink.cli.clk:clk", "Make CLKs bit for bit as clkhash does."),
     "link": (
         "pseudolink.cli.operator:link",

@@ -28,6 +28,9 @@ from pseudolink.cli.common import (
 @click.option("--key", type=READABLE, required=True, help="The operator's ID.party.key.")
 @click.option("-o", "--output", type=NEW_PATH, required=True, help="New folder for link map and report.")
 @click.option("--ledger", type=NEW_PATH, help="Where the receipt goes; default ledger.jsonl beside --output.")
+@click.option(
+    "--withdrawals", type=READABLE, multiple=True, help="A custodian's withdrawal; give every one you hold."
+)
 @click.option("--min-precision", type=click.FloatRange(0, 1), help="Lowest threshold expected to reach it.")
 @passphrase_option
 @json_option
@@ -39,6 +42,7 @@ def link(
     key: Path,
     output: Path,
     ledger: Path | None,
+    withdrawals: tuple[Path, ...],
     min_precision: float | None,
     passphrase_file: Path | None,
     as_json: bool,
@@ -57,6 +61,7 @@ def link(
             output=output,
             ledger=ledger or output.parent / "ledger.jsonl",
             min_precision=min_precision,
+            withdrawals=withdrawals,
             report=report,
         )
     lines = [

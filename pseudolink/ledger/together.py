@@ -115,7 +115,9 @@ def _packages(receipt: Receipt) -> list[tuple[str, str]]:
     for key in PACKAGES:
         sent = receipt.details.get(key)
         if isinstance(sent, Mapping):
-            found += [(str(party), digest) for party, digest in sent.items() if isinstance(digest, str)]
+            for party, digests in sent.items():
+                several = digests if isinstance(digests, Mapping) else [digests]
+                found += [(str(party), digest) for digest in several if isinstance(digest, str)]
     return found
 
 

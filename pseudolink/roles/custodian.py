@@ -25,6 +25,7 @@ from pseudolink.encode import floor
 from pseudolink.encode.tokens import Components
 from pseudolink.errors import FloorError, InputError, NotPermittedError, WrongKeyError
 from pseudolink.formats import payload as payloads
+from pseudolink.formats import records as indexes
 from pseudolink.formats.cleaned import Cleaned
 from pseudolink.formats.encodings import TOKEN_WORDS, PassColumns
 from pseudolink.formats.manifest import Manifest
@@ -38,9 +39,10 @@ from pseudolink.roles.encoding import (
     coverage,
     encode_table_to,
     payload_table,
-    without_objections,
 )
 from pseudolink.roles.exchange import Exchange
+from pseudolink.roles.objections import leave_out, read_list
+from pseudolink.roles.withdrawing import RECORDS, index_of
 from pseudolink.schema import LinkageSchema, load_schema
 from pseudolink.seal.package import file_digest, seal
 
@@ -222,14 +224,6 @@ def _require_linkage_key(agreement: Agreement, key: LinkageKey) -> str:
     return check
 
 
-def read_objections(path: Path) -> list[str]:
-    """Programme IDs of people who object, one a line; a heading is harmless."""
-    try:
-        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {path.name}: {type(error).__name__}") from None
-
-
 def encode(
     extract: Any,
     *,
@@ -269,11 +263,12 @@ def encode(
     if party.cohort:
         _require_programme_ids(table, carried[payloads.PROGRAMME_ID], _name(extract))
     objecting = unknown = 0
+    kept = np.arange(table.num_rows, dtype=np.int64)
     if objections is not None:
-        listed = read_objections(objections)
-        if payloads.PROGRAMME_ID not in carried:
-            raise NotPermittedError("only the cohort's custodian has programme IDs to object by")
-        table, objecting, unknown = without_objections(table, carried[payloads.PROGRAMME_ID], listed)
+        programme, family = carried.get(payloads.PROGRAMME_ID), _family_column(table, carried, columns)
+        listed = read_list(objections, design)
+        out = leave_out(table, listed, design, party, programme=programme, family=family)
+        table, kept, objecting, unknown = out.table, out.kept, out.left_out, out.unknown
     table = _permitted_fields(table, design, party)
     with files.new_folder(output) as folder:
         write = _Writer(folder, agreed, party, key, check, options.today)
@@ -300,6 +295,10 @@ def encode(
         payload = payload_table(written.records, written.source, table, carried)
         payloads.save(payload, plain)
         held = write(PAYLOAD, plain, payload.num_rows, {})
+        index = _index(written, table, kept, carried)
+        indexes.save(index, plain)
+        digest = file_digest(Path(extract)) if isinstance(extract, (str, Path)) else None
+        write(RECORDS, plain, index.num_rows, {"extract": digest})
         chain.append(
             ledger,
             key,
@@ -308,6 +307,7 @@ def encode(
             details={
                 "rows": people,
                 "objections": objecting,
+                "objections_unknown": unknown,
                 "schema": design.digest,
                 "keys": {"linkage": linkage_key.fingerprint},
                 ENCODINGS: sent,
@@ -327,6 +327,24 @@ def encode(
         written.source,
         unknown,
     )
+
+
+def _family_column(table: pa.Table, carried: dict[str, str], columns: Columns) -> str | None:
+    """The column of family IDs, also of an extract whose payload may not carry them."""
+    named = column_key(columns.family_id)
+    there = next((name for name in table.column_names if column_key(name) == named), None)
+    return carried.get(payloads.FAMILY_ID, there)
+
+
+def _index(written: Any, table: pa.Table, kept: npt.NDArray[np.int64], carried: dict[str, str]) -> pa.Table:
+    """What lets this custodian withdraw people later; sealed to itself."""
+    columns: list[list[str | None] | None] = []
+    for name in (payloads.PROGRAMME_ID, payloads.FAMILY_ID):
+        there = table.column(carried[name]).to_pylist() if name in carried else None
+        columns.append(
+            None if there is None else [(there[row] or "").strip() or None for row in written.source]
+        )
+    return index_of(written.records, kept[written.source], *columns)
 
 
 def _carried(table: pa.Table, party: Party, columns: Columns, source: str) -> dict[str, str]:
@@ -383,7 +401,9 @@ class _Writer:
             schema=self.agreed.schema,
             key_check=self.check,
             sender=self.party.id,
-            recipients=tuple(p.id for p in self.agreed.recipients_of(artefact)),
+            recipients=(self.party.id,)
+            if artefact == RECORDS
+            else tuple(p.id for p in self.agreed.recipients_of(artefact)),
             purpose=self.agreed.purpose,
             created=self.today.isoformat(),
             expires=self.agreed.expires.isoformat(),

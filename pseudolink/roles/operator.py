@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -45,6 +45,7 @@ from pseudolink.roles.linkage import (
     quiet,
 )
 from pseudolink.roles.people import link_map
+from pseudolink.roles.receiving import receive, staying
 from pseudolink.roles.stated import statistics_problems
 from pseudolink.schema import LinkageSchema, load_schema
 from pseudolink.seal.package import file_digest, open_package, seal
@@ -74,6 +75,7 @@ def link(
     output: Path,
     ledger: Path,
     min_precision: float | None = None,
+    withdrawals: Sequence[Path] = (),
     today: date | None = None,
     report: Report = quiet,
 ) -> Linked:
@@ -82,6 +84,7 @@ def link(
 
     Args:
         packages: one package of encodings from each party, the cohort's among them.
+        withdrawals: packages of custodians; their records are dropped before anything is compared.
         output: new folder; gets the link map sealed to the releaser, and the operator's report.
 
     Raises:
@@ -100,6 +103,9 @@ def link(
     exchange = Exchange(ledger, party.id)
     with files.new_folder(output) as folder:
         deliveries, digests = _open(packages, folder, agreed, design, key, today, report, exchange)
+        gone = receive(withdrawals, agreed, key, exchange, folder, today)
+        exchange.require_withdrawals()
+        deliveries = [_without(one, gone) for one in deliveries]
         linkages = link_all(deliveries, min_precision=min_precision, report=report)
         summary = _summary(deliveries, linkages, agreed, today)
         plain = folder / "plain.parquet"
@@ -194,6 +200,15 @@ def _delivery(plain: Path, manifest: Manifest, agreed: Agreement, design: Linkag
     )
     _require_floor(delivery)
     return delivery
+
+
+def _without(delivery: Delivery, gone: Mapping[str, frozenset[bytes]]) -> Delivery:
+    """The delivery without the records that its party has withdrawn."""
+    ids = gone.get(delivery.party)
+    if not ids:
+        return delivery
+    rows = staying(delivery.encodings.records, ids)
+    return replace(delivery, encodings=delivery.encodings.take(rows))
 
 
 def _require_floor(delivery: Delivery) -> None:

@@ -29,6 +29,7 @@ from pseudolink.release.dataset import assemble
 from pseudolink.release.microdata.protect import protect
 from pseudolink.release.microdata.rules import parse_rules
 from pseudolink.roles.exchange import Exchange
+from pseudolink.roles.receiving import dropped, dropped_from_map, receive
 from pseudolink.seal.package import file_digest, open_package
 
 FORMAT = "pseudolink/release/1"
@@ -66,6 +67,7 @@ def release(
     output: Path,
     ledger: Path,
     accept: Accept | None = None,
+    withdrawals: Sequence[Path] = (),
     today: date | None = None,
 ) -> Released:
     """
@@ -75,6 +77,7 @@ def release(
         output: new folder; gets the dataset as Parquet and CSV, its description as JSON and, where the
             agreement has disclosure rules, the report of what they did.
         accept: is shown that report; without it, or when it says no, nothing is released.
+        withdrawals: packages of custodians; their records are dropped from links and payloads first.
 
     Raises:
         PseudolinkError: whatever does not fit; no output is left then.
@@ -95,6 +98,10 @@ def release(
         found = linkmap.load(plain)
         plain.unlink()
         tables, digests = _payloads(payload_packages, plain, agreed, key, today, exchange)
+        gone = receive(withdrawals, agreed, key, exchange, folder, today)
+        exchange.require_withdrawals()
+        found = dropped_from_map(found, gone, agreed.cohort.id) if gone else found
+        tables = {one: dropped(held, gone.get(one, frozenset())) for one, held in tables.items()}
         table = assemble(
             found,
             tables,
