@@ -74,6 +74,7 @@ def linkage_key_file(keys: Path) -> Path:
     help="Rows that a thread encodes at a time; more take more memory.",
 )
 @click.option("--strict", is_flag=True, help="Refuse cells that break a rule instead of counting them.")
+@click.option("--pin-file", type=READABLE, help="PIN of the token, where the linkage key is in one.")
 @encoding_option
 @delimiter_option
 @passphrase_option
@@ -94,20 +95,25 @@ def encode(
     workers: int | None,
     chunk_rows: int,
     strict: bool,
+    pin_file: Path | None,
     encoding: str,
     delimiter: str | None,
     passphrase_file: Path | None,
     as_json: bool,
 ) -> None:
     """Encode EXTRACT under an agreement and seal it: encodings to the operator, payload to the releaser."""
+    from pseudolink.cli.keeping import ask_pin
     from pseudolink.keys.linkage import LinkageKey
     from pseudolink.keys.party import PartyKey
+    from pseudolink.keys.token import is_reference
     from pseudolink.roles import custodian as role
 
     phrase = ask_passphrase(passphrase_file)
     own = PartyKey.load(keys / f"{party}.party.key", phrase)
     if own.id != party:
         raise WrongKeyError(f"{party}.party.key holds the key of {own.id!r}")
+    linkage = linkage_key_file(keys)
+    in_token = is_reference(linkage)
     with progress() as report:
         report("encode", 0, 1)
         found = role.encode(
@@ -115,7 +121,7 @@ def encode(
             agreement=agreement,
             schema=schema,
             key=own,
-            linkage_key=LinkageKey.load(linkage_key_file(keys), phrase),
+            linkage_key=LinkageKey.load(linkage, ask_pin(pin_file) if in_token else phrase),
             output=output,
             ledger=ledger or output.parent / "ledger.jsonl",
             columns=role.Columns(

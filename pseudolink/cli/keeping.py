@@ -21,7 +21,7 @@ from pseudolink.cli.common import (
     say,
 )
 from pseudolink.errors import UsageError
-from pseudolink.keys import certificate, destruction, vault
+from pseudolink.keys import certificate, destruction, token, vault
 from pseudolink.keys.linkage import LinkageKey
 from pseudolink.keys.party import PartyKey
 from pseudolink.ledger import chain
@@ -43,6 +43,7 @@ def _sure(question: str, *, yes: bool) -> None:
 @click.option("--key", "own", type=READABLE, required=True, help="This party's private key; signs.")
 @click.option("--agreement", type=READABLE, help="The agreement that they were made for.")
 @click.option("--ledger", type=NEW_PATH, help="Also write a receipt into this ledger.")
+@click.option("--pin-file", type=READABLE, help="File with the PIN of the token, for a key in one.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @passphrase_option
 @json_option
@@ -52,6 +53,7 @@ def destroy(
     own: Path,
     agreement: Path | None,
     ledger: Path | None,
+    pin_file: Path | None,
     yes: bool,
     passphrase_file: Path | None,
     as_json: bool,
@@ -70,7 +72,8 @@ def destroy(
         require_own_key(agreed, key)
         digest = agreed.digest
     _sure(f"Destroy {', '.join(one.name for one in key_files)} for good?", yes=yes)
-    made = destruction.destroy(key_files, key, agreement=digest)
+    pin = ask_pin(pin_file) if any(token.is_reference(one) for one in key_files) else None
+    made = destruction.destroy(key_files, key, agreement=digest, pin=pin)
     if ledger is not None and digest is not None:
         details = {"destroyed": [vars(one) for one in made.destroyed]}
         chain.append(ledger, key, step="destroy", agreement=digest, details=details)
@@ -79,6 +82,42 @@ def destroy(
         say(f"  {one}")
     result = {"party": made.party, "time": made.time, "destroyed": [vars(one) for one in made.destroyed]}
     emit(result, "\n".join(f"destroyed {one.name}" for one in made.destroyed), as_json=as_json)
+
+
+def ask_pin(file: Path | None) -> str:
+    """The PIN of a token, from a file or a prompt; never an argument."""
+    if file is not None:
+        return vault.read_passphrase(file)
+    return str(click.prompt("PIN of the token", hide_input=True, err=True))
+
+
+@click.command(
+    epilog="Example: pseudolink keys linkage store private/project.linkage.key --module libsofthsm2.so "
+    "--token council -o private/hsm/project.linkage.key"
+)
+@click.argument("key_file", type=READABLE, metavar="FILE")
+@click.option("--module", required=True, help="The PKCS#11 library of the hardware module.")
+@click.option("--token", "label", required=True, help="Label of the token.")
+@click.option("-o", "--output", type=NEW_PATH, required=True, help="The new reference; use it as a key file.")
+@click.option("--pin-file", type=READABLE, help="File with the PIN; without it a prompt asks.")
+@passphrase_option
+@json_option
+@refusals
+def store(
+    key_file: Path,
+    module: str,
+    label: str,
+    output: Path,
+    pin_file: Path | None,
+    passphrase_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Put a linkage key into a hardware module, from where it does not come out again."""
+    key = LinkageKey.load(key_file, ask_passphrase(passphrase_file))
+    token.store(key, output, module=module, token=label, pin=ask_pin(pin_file))
+    say(f"Now destroy the file: pseudolink keys destroy {key_file.name}")
+    result = {"fingerprint": key.fingerprint, "file": str(output), "token": label}
+    emit(result, f"fingerprint {key.fingerprint}", as_json=as_json)
 
 
 @click.command(

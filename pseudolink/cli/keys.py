@@ -21,7 +21,7 @@ from pseudolink.cli.common import (
     say,
 )
 from pseudolink.errors import KeyFileError, UsageError
-from pseudolink.keys import ceremony, vault
+from pseudolink.keys import ceremony, token, vault
 from pseudolink.keys.linkage import LinkageKey
 from pseudolink.keys.party import PartyKey, load_public
 from pseudolink.keys.release import ReleaseKey
@@ -77,6 +77,7 @@ def linkage() -> None:
 
 
 linkage.add_command(keeping.renew)
+linkage.add_command(keeping.store)
 
 
 def _say_key(key: LinkageKey, output: Path, agreement: Path | None, *, as_json: bool) -> None:
@@ -205,7 +206,7 @@ def show(
         public = load_public(file)
         result: dict[str, Any] = {"id": public.id, "fingerprint": public.fingerprint, "holds": "public keys"}
     else:
-        result = vault.describe(file)
+        result = token.describe(file) if token.is_reference(file) else vault.describe(file)
         if agreement is not None and result["purpose"] != "linkage":
             raise UsageError("--agreement goes with a linkage key")
         if fingerprint or agreement is not None:

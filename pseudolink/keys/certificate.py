@@ -21,6 +21,8 @@ from pseudolink.formats.binary import decode64, encode64, is_digest
 FORMAT: Final = "pseudolink/destruction/1"
 SUFFIX: Final = ".destroyed.json"
 LARGEST = 256 * 1024
+IN_FILE: Final = "file"
+IN_TOKEN: Final = "token"  # noqa: S105 - a place, no secret
 
 #: What no program can destroy, in the words that people sign.
 NOT_COVERED: Final = (
@@ -44,7 +46,7 @@ class Destroyed:
     purpose: str
     fingerprint: str | None
     sha256: str | None
-    place: str = "file"
+    place: str = IN_FILE
 
 
 @dataclass(frozen=True)
@@ -131,11 +133,13 @@ def destroyed_here(path: Path, sha256: str | None = None, fingerprint: object = 
     Args:
         sha256, fingerprint: of the file that stands there; a restored copy is recognised by either.
     """
-    if sha256 is None:
+    if sha256 is None and fingerprint is None:
         return path.with_name(path.name + SUFFIX).exists()
     for one in _certificates(path.parent):
         for key in one.destroyed:
-            if key.sha256 == sha256 or (fingerprint is not None and key.fingerprint == fingerprint):
+            if (sha256 is not None and key.sha256 == sha256) or (
+                fingerprint is not None and key.fingerprint == fingerprint
+            ):
                 return True
     return False
 

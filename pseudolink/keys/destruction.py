@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pseudolink import files
 from pseudolink.errors import KeyFileError, OutputError
-from pseudolink.keys import certificate, vault
+from pseudolink.keys import certificate, token, vault
 from pseudolink.keys.certificate import Certificate, Destroyed
 from pseudolink.keys.party import PartyKey
 
@@ -37,7 +37,12 @@ def overwrite(path: Path) -> None:
 
 
 def destroy(
-    paths: Sequence[Path], key: PartyKey, *, agreement: str | None = None, now: datetime | None = None
+    paths: Sequence[Path],
+    key: PartyKey,
+    *,
+    agreement: str | None = None,
+    pin: str | None = None,
+    now: datetime | None = None,
 ) -> Certificate:
     """
     Destroy key files of a party; a certificate stands where each was.
@@ -47,6 +52,7 @@ def destroy(
 
     Args:
         agreement: digest of the agreement that they were made for, where there is one.
+        pin: of the token, when one of them is a reference to a key in a token.
 
     Raises:
         KeyFileError: one of them is no key file; then none is touched.
@@ -55,6 +61,13 @@ def destroy(
     """
     found = []
     for path in paths:
+        if token.is_reference(path):
+            files.refuse_existing(_beside(path))
+            held = token.describe(path)
+            found.append(
+                Destroyed(path.name, held["purpose"], held["fingerprint"], None, certificate.IN_TOKEN)
+            )
+            continue
         what = vault.look(path)
         if what is None:
             raise KeyFileError(f"{path.name}: not a pseudolink key file; nothing was destroyed")
@@ -63,7 +76,14 @@ def destroy(
     made = sign(found, key, agreement=agreement, now=now)
     for path in paths:
         files.write_bytes(_beside(path), made.to_bytes())
-        overwrite(path)
+        if token.is_reference(path):
+            try:
+                token.destroy(path, pin or "")
+            except BaseException:
+                _beside(path).unlink()  # it is still there
+                raise
+        else:
+            overwrite(path)
     return made
 
 

@@ -247,7 +247,15 @@ def _refuse_destroyed(path: Path, data: bytes) -> None:
         about = _parse(data).header.get("about") or {}
     except KeyFileError:
         about = {}
-    if certificate.destroyed_here(path, hashlib.sha256(data).hexdigest(), about.get("fingerprint")):
+    refuse_certified(path, hashlib.sha256(data).hexdigest(), about.get("fingerprint"))
+
+
+def refuse_certified(path: Path, sha256: str | None, fingerprint: str | None) -> None:
+    """
+    Raises:
+        KeyDestroyedError: a certificate in the folder says that this key was destroyed.
+    """
+    if certificate.destroyed_here(path, sha256, fingerprint):
         raise _destroyed(path)
 
 

@@ -121,7 +121,7 @@ def _look(found: Inventory, path: Path, root: Path) -> None:
             found.ledgers.append((path, chain.read(path)))
         except PseudolinkError as error:
             found.broken.append((path, error.message))
-    elif path.suffix == ".toml":
+    elif path.suffix == ".toml" or b'"pseudolink/token-key/1"' in start:
         _toml(found, path, root, status)
     elif path.name == "release.json":
         _release(found, path)
