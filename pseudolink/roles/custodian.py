@@ -298,7 +298,7 @@ def encode(
         index = _index(written, table, kept, carried)
         indexes.save(index, plain)
         digest = file_digest(Path(extract)) if isinstance(extract, (str, Path)) else None
-        write(RECORDS, plain, index.num_rows, {"extract": digest})
+        kept_index = write(RECORDS, plain, index.num_rows, {"extract": digest})
         chain.append(
             ledger,
             key,
@@ -312,6 +312,7 @@ def encode(
                 "keys": {"linkage": linkage_key.fingerprint},
                 ENCODINGS: sent,
                 PAYLOAD: held,
+                RECORDS: kept_index,
             },
         )
     counts = {name: {"valid": c.valid, "filled": c.filled} for name, c in cleaned.counts.items()}
