@@ -102,8 +102,8 @@ class Play:
         """Arguments of a release from both payloads."""
         payloads = [f"{party}/{box}/{party}.payload.package" for party in CUSTODIANS]
         return ["release", link_map, *payloads, "--agreement", agreement, "--release-key",
-                f"{SAFE}/release.key", "-o", output, "--ledger", f"{SAFE}/ledger.jsonl", *self.key(SAFE),
-                *more]  # fmt: skip
+                f"{SAFE}/release.key", "--accept", "-o", output, "--ledger", f"{SAFE}/ledger.jsonl",
+                *self.key(SAFE), *more]  # fmt: skip
 
     @contextlib.contextmanager
     def on(self, day: datetime.date) -> Iterator[None]:

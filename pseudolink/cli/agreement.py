@@ -314,7 +314,7 @@ def _facts(agreed: Agreement, file: Path) -> dict[str, Any]:
         "programme_ids": agreed.programme_ids,
         "programme_ids_reason": agreed.programme_ids_reason,
         "objections": agreed.objections,
-        "disclosure": dict(agreed.disclosure or {"profile": "strict"}),
+        "disclosure": dict(agreed.disclosure or {}),
         "recipients": {artefact: list(ids) for artefact, ids in agreed.recipients.items()},
         "parties": [
             {
@@ -334,7 +334,7 @@ def _facts(agreed: Agreement, file: Path) -> dict[str, Any]:
 
 
 def _text(facts: dict[str, Any]) -> str:
-    floor, reason = facts["floor"], facts["programme_ids_reason"]
+    floor, reason, rules = facts["floor"], facts["programme_ids_reason"], facts["disclosure"]
     lines = [
         f"project     {facts['project']} (version {facts['version']})",
         f"purpose     {facts['purpose']}",
@@ -344,7 +344,7 @@ def _text(facts: dict[str, Any]) -> str:
         f"floor       at most {float(floor['company']):.2%} with company, components of {floor['component']}",
         f"IDs         {facts['programme_ids']}{f': {reason}' if reason else ''}",
         f"objections  {facts['objections']}",
-        "disclosure  " + ", ".join(f"{key} = {value}" for key, value in facts["disclosure"].items()),
+        "disclosure  " + (", ".join(f"{key} = {value}" for key, value in rules.items()) or "no rule"),
         f"digest      {facts['digest']}",
         *([f"amends      {facts['amends']}"] if facts["amends"] else []),
         f"signed      {'by every party, and in force' if facts['signed'] else 'not usable:'}",
