@@ -20,7 +20,7 @@ SCRIPT = Path(__file__).parents[2] / "keys" / "ceremony.md"
 def commands(heading: str) -> list[list[str]]:
     """The commands of a section of the script."""
     text = SCRIPT.read_text(encoding="utf-8")
-    section = text[text.index(f"## {heading}") :].split("\n## ", 2)[0 if heading.startswith("##") else 0]
+    section = text[text.index(f"## {heading}") :].split("\n## ", 1)[0]
     blocks = re.findall(r"```\n(.*?)```", section, re.DOTALL)
     lines = [line.strip() for block in blocks for line in block.splitlines() if line.strip()]
     return [shlex.split(line)[1:] for line in lines if line.strip().startswith("pseudolink")]
