@@ -39,6 +39,10 @@ COMMANDS = {
         "pseudolink.cli.researcher:tables",
         "Researcher: tables in which nobody and no family can be identified.",
     ),
+    "evidence": (
+        "pseudolink.cli.evidence:evidence",
+        "Reviewer: record of processing, DPIA annex and promises, from the project's own artefacts.",
+    ),
     "ledger": ("pseudolink.cli.reviewer:ledger", "Verify and show the chain of receipts."),
 }
 
