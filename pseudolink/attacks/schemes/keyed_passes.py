@@ -1,0 +1,116 @@
+"""
+The project's own encoding, and the same with passes that ordinary match-key sets have.
+
+Source: specs/encoding-v1.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from pseudolink.attacks.attack import View
+from pseudolink.attacks.scheme import Encode, Scheme
+from pseudolink.encode.tokens import KeyRing, encode_chunk
+from pseudolink.errors import UsageError
+from pseudolink.formats.cleaned import Cleaned
+from pseudolink.formats.encodings import RECORD_BYTES, Encodings
+from pseudolink.keys.derive import derive
+from pseudolink.schema import LinkageSchema, Pass
+
+#: Kinds in place of field names: ``forename.soundex`` is that of the schema's forename field.
+BROAD = (
+    ("date", "sex"),
+    ("surname.soundex", "date.year"),
+    ("forename.soundex", "date.year_month"),
+    ("forename.soundex", "surname.soundex"),
+    ("surname", "postcode"),
+    ("forename", "postcode"),
+    ("date", "surname.initial"),
+    ("date.month_day", "surname.soundex"),
+    ("forename.first3", "surname.first3", "date.year"),
+)
+
+
+def start(schema: LinkageSchema, secret: bytes, project: str) -> Encode:
+    """Keyed passes under a secret of 32 bytes; see ``Scheme.start``."""
+    ring = KeyRing.derived(partial(derive, secret), schema, project)
+
+    def encode(cleaned: Cleaned) -> View:
+        records = np.zeros((cleaned.rows, RECORD_BYTES), dtype=np.uint8)
+        return View(Encodings(records, encode_chunk(cleaned, schema, ring)))
+
+    return encode
+
+
+def fields_by_kind(schema: LinkageSchema) -> Mapping[str, str]:
+    """Kind -> its first field in the schema."""
+    found: dict[str, str] = {}
+    for one in schema.fields.values():
+        found.setdefault(one.kind, one.name)
+    return found
+
+
+def with_passes(
+    schema: LinkageSchema, combinations: Sequence[Sequence[str]], compare: Sequence[str] = ()
+) -> LinkageSchema:
+    """
+    The schema with other passes, named by kinds; those whose kinds it lacks are left out.
+
+    Args:
+        compare: kinds whose fields every pass compares by filter, where they are not in it.
+
+    Raises:
+        UsageError: none is left.
+    """
+    names = fields_by_kind(schema)
+    passes = []
+    for number, combination in enumerate(combinations, 1):
+        parts = [one.partition(".") for one in combination]
+        if all(kind in names for kind, _, _ in parts):
+            on = tuple(names[kind] + dot + rest for kind, dot, rest in parts)
+            taken = {kind for kind, _, _ in parts}
+            shown = tuple(names[k] for k in compare if k in names and k not in taken)
+            passes.append(Pass(f"pass{number}", on, shown))
+    if not passes:
+        raise UsageError("the schema has none of the fields that these passes need")
+    listed = [{"name": p.name, "on": list(p.on), "compare": list(p.compare)} for p in passes]
+    return replace(schema, passes=tuple(passes), canonical={**schema.canonical, "passes": listed})
+
+
+def _broad(schema: LinkageSchema) -> LinkageSchema:
+    return with_passes(schema, BROAD)
+
+
+def _surname(schema: LinkageSchema) -> LinkageSchema:
+    return with_passes(schema, [("surname",)])
+
+
+SCHEMES = (
+    Scheme(
+        "keyed",
+        "keyed passes",
+        "The passes of the schema under audit, as `encode` makes them.",
+        start,
+        clk=False,
+    ),
+    Scheme(
+        "broad",
+        "broad match-keys",
+        "Nine keyed match-keys such as linkage units commonly use, wide enough to find nearly everyone.",
+        start,
+        schema=_broad,
+        clk=False,
+    ),
+    Scheme(
+        "surname",
+        "surname alone",
+        "One keyed token of the surname.",
+        start,
+        schema=_surname,
+        clk=False,
+    ),
+)
