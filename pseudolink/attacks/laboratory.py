@@ -47,6 +47,7 @@ class Laboratory:
     secret: 32 bytes of the key under attack, or None where the encodings came as files.
     supplied: view and truth (row of the population or -1; None where unknown) of encodings that
         came as files; there is then nothing to encode with.
+    others, extra: passed on to the attacker as they are.
     """
 
     population: Cleaned
@@ -56,6 +57,7 @@ class Laboratory:
     project: str = PROJECT
     supplied: tuple[View, Index | None] | None = None
     others: Mapping[str, View] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def used(self) -> LinkageSchema:
@@ -103,6 +105,7 @@ class Laboratory:
     def material(self, view: View, reference: Cleaned, setting: Setting, **more: Any) -> Material:
         """The material of an attacker; further fields of Material by name."""
         others = more.pop("others", self.others)
+        more.setdefault("extra", self.extra)
         return Material(
             view, Reference(reference), self.used, self.scheme, self.project, setting, others=others, **more
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pseudolink.attacks.attack import View
+from pseudolink.attacks.attack import Index, View
 from pseudolink.formats.cleaned import Cleaned
 from pseudolink.schema import LinkageSchema
 
@@ -29,6 +29,8 @@ class Scheme:
     schema: the linkage schema that the scheme uses in place of the reviewer's own (other passes);
         public, like everything but the secret.
     clk: whether it gives bits (compared all against all) and not tokens.
+    classes: ``classes(cleaned, schema) -> (n,) int64``, where only rows of one class can be compared
+        (salts); public like the rest.
     """
 
     name: str
@@ -37,3 +39,4 @@ class Scheme:
     start: Callable[[LinkageSchema, bytes, str], Encode]
     schema: Callable[[LinkageSchema], LinkageSchema] = lambda schema: schema
     clk: bool = True
+    classes: Callable[[Cleaned, LinkageSchema], Index] | None = None
