@@ -14,6 +14,7 @@ import numpy as np
 
 from pseudolink.attacks.attack import View
 from pseudolink.attacks.scheme import Encode, Scheme
+from pseudolink.encode import decoys
 from pseudolink.encode.tokens import KeyRing, encode_chunk
 from pseudolink.errors import UsageError
 from pseudolink.formats.cleaned import Cleaned
@@ -25,13 +26,13 @@ from pseudolink.schema import LinkageSchema, Pass
 BROAD = (
     ("date", "sex"),
     ("surname.soundex", "date.year"),
-    ("forename.soundex", "date.year_month"),
+    ("forename.soundex", "date.year"),
     ("forename.soundex", "surname.soundex"),
-    ("surname", "postcode"),
-    ("forename", "postcode"),
-    ("date", "surname.initial"),
+    ("surname.soundex", "postcode"),
+    ("forename.soundex", "postcode"),
+    ("postcode", "date.year"),
     ("date.month_day", "surname.soundex"),
-    ("forename.first3", "surname.first3", "date.year"),
+    ("date.month_day", "forename.soundex"),
 )
 
 
@@ -41,7 +42,8 @@ def start(schema: LinkageSchema, secret: bytes, project: str) -> Encode:
 
     def encode(cleaned: Cleaned) -> View:
         records = np.zeros((cleaned.rows, RECORD_BYTES), dtype=np.uint8)
-        return View(Encodings(records, encode_chunk(cleaned, schema, ring)))
+        encodings = Encodings(records, encode_chunk(cleaned, schema, ring))
+        return View(decoys.with_decoys(encodings, schema) if schema.floor.decoys else encodings)
 
     return encode
 
@@ -78,7 +80,18 @@ def with_passes(
     if not passes:
         raise UsageError("the schema has none of the fields that these passes need")
     listed = [{"name": p.name, "on": list(p.on), "compare": list(p.compare)} for p in passes]
-    return replace(schema, passes=tuple(passes), canonical={**schema.canonical, "passes": listed})
+    bare = without_decoys(schema)
+    return replace(bare, passes=tuple(passes), canonical={**bare.canonical, "passes": listed})
+
+
+def without_decoys(schema: LinkageSchema) -> LinkageSchema:
+    """The schema with encodings that show company and missing values as they are."""
+    floor = {key: value for key, value in schema.canonical["floor"].items() if key != "decoys"}
+    return replace(
+        schema,
+        floor=replace(schema.floor, decoys=False),
+        canonical={**schema.canonical, "floor": floor},
+    )
 
 
 def _broad(schema: LinkageSchema) -> LinkageSchema:
@@ -95,6 +108,14 @@ SCHEMES = (
         "keyed passes",
         "The passes of the schema under audit, as `encode` makes them.",
         start,
+        clk=False,
+    ),
+    Scheme(
+        "bare",
+        "keyed passes without decoys",
+        "The same passes with company and missing values in plain sight.",
+        start,
+        schema=without_decoys,
         clk=False,
     ),
     Scheme(
