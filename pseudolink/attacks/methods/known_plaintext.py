@@ -90,7 +90,8 @@ def ridge(tokens: Matrix, groups: Index, known: Index, bits: npt.NDArray[np.uint
         found: Matrix = (across @ weights).astype(np.float32)
         return found
     inner = (x - middle).T @ (x - middle) + LAMBDA * np.eye(x.shape[1], dtype=np.float32)
-    return ((tokens - middle) @ np.linalg.solve(inner, (x - middle).T @ y)).astype(np.float32)
+    weights = np.linalg.solve(inner, (x - middle).T @ y)
+    return np.asarray((tokens - middle) @ weights, dtype=np.float32)
 
 
 def unit(vectors: Matrix) -> Matrix:

@@ -15,7 +15,7 @@ import numpy as np
 from pseudolink.attacks.attack import View
 from pseudolink.attacks.scheme import Encode, Scheme
 from pseudolink.encode import decoys
-from pseudolink.encode.tokens import KeyRing, encode_chunk
+from pseudolink.encode.tokens import Derive, KeyRing, encode_chunk
 from pseudolink.errors import UsageError
 from pseudolink.formats.cleaned import Cleaned
 from pseudolink.formats.encodings import RECORD_BYTES, Encodings
@@ -38,7 +38,12 @@ BROAD = (
 
 def start(schema: LinkageSchema, secret: bytes, project: str) -> Encode:
     """Keyed passes under a secret of 32 bytes; see ``Scheme.start``."""
-    ring = KeyRing.derived(partial(derive, secret), schema, project)
+    return start_with(schema, partial(derive, secret), project)
+
+
+def start_with(schema: LinkageSchema, derive_key: Derive, project: str) -> Encode:
+    """The same with a key's ``derive`` in place of the secret, which a key does not give away."""
+    ring = KeyRing.derived(derive_key, schema, project)
 
     def encode(cleaned: Cleaned) -> View:
         records = np.zeros((cleaned.rows, RECORD_BYTES), dtype=np.uint8)
