@@ -26,7 +26,7 @@ Numbers = npt.NDArray[np.float64]
 ROUNDS = 12
 #: Larger blocks say too little about a person for what they cost.
 _WIDEST = 300
-#: Least weight of a match: two shared values that one person in twenty or so has.
+#: Least weight of a match from guessed seeds: two shared values that one person in twenty or so has.
 LEAST = 2.0
 
 
@@ -59,7 +59,7 @@ def percolate(left: Index, right: Index, seeds: Pairs, *, rounds: int = ROUNDS, 
             row, column = scores.coords
             free = ~np.isin(row, seeds.left) & ~np.isin(column, seeds.right)
             scores = coo_array((scores.data[free], (row[free], column[free])), shape=scores.shape)
-        found = _mutual(scores)
+        found = _mutual(scores, 0.0 if fixed else LEAST)
         if fixed:
             found = _with_known(found, seeds)
         if np.array_equal(found.left, pairs.left) and np.array_equal(found.right, pairs.right):
@@ -129,11 +129,11 @@ def _scores(left: Index, right: Index, pairs: Pairs, rarity: list[Numbers]) -> c
     return coo_array(total)
 
 
-def _mutual(scores: coo_array) -> Pairs:
-    """Pairs that are each other's best by a margin, of some weight."""
+def _mutual(scores: coo_array, least: float) -> Pairs:
+    """Pairs that are each other's best by a margin, and of more weight than the least."""
     row, column = (np.asarray(axis, dtype=np.int64) for axis in scores.coords)
     data = scores.data
-    enough = data >= LEAST
+    enough = (data >= least) & (data > 1e-9)
     row, column, data = row[enough], column[enough], data[enough]
     by_row, margin = _best_with_margin(row, data)
     by_column, _ = _best_with_margin(column, data)

@@ -65,7 +65,7 @@ def guess(material: Material, rng: np.random.Generator) -> Measures:
     left = structure.of_view(material.view)
     right = structure.of_cleaned(material.reference.cleaned, material.schema)
     truth = material.extra.get(VALUES)
-    if truth is None:
+    if truth is None or not material.view.rows:
         return Measures({})
     exact, rank = 0.0, 0.0
     for tokens, values, actual in zip(left.tokens, right.tokens, truth, strict=True):
