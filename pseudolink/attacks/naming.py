@@ -16,8 +16,8 @@ from pseudolink.attacks.percolation import Pairs, percolate
 from pseudolink.attacks.profiles import nearest, profiles, whitening
 from pseudolink.attacks.structure import Index, Structure
 
-#: Records that look alike in larger groups than this are not guessed at.
-GROUP = 10
+#: Records that look alike in larger groups than this are not guessed at: below k = 10.
+GROUP = 9
 _SEEDS = 3
 _FEWEST_SEEDS = 50
 

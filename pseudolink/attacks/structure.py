@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pseudolink.attacks.attack import View
+from pseudolink.encode import decoys
 from pseudolink.encode.tokens import Components
 from pseudolink.formats.cleaned import Cleaned, Column
 from pseudolink.formats.encodings import Encodings
@@ -72,18 +73,18 @@ class Structure:
         Whoever draws again is right about most tokens, because few rows have to share one.
         """
         tokens = self.tokens.copy()
-        width = int(self.party.max(initial=0)) + 1
-        for one in tokens:
-            for party in range(width):
-                own = np.flatnonzero(self.party == party)
-                if not (one[own] >= 0).any():
-                    continue
+        for party in np.unique(self.party).tolist():
+            own = np.flatnonzero(self.party == party)
+            held = decoys.presence_of(one[own] >= 0 for one in tokens)
+            wanted = decoys.shown(self.record[own], held)
+            for number, one in enumerate(tokens):
                 rows = own[one[own] >= 0]
                 order = np.lexsort((rng.random(len(rows)), one[rows]))
                 again = np.zeros(len(rows), dtype=bool)
                 again[1:] = one[rows[order]][1:] == one[rows[order]][:-1]
-                replaced = np.concatenate([rows[order[again]], own[one[own] < 0]])
-                one[replaced] = int(one.max()) + 1 + np.arange(len(replaced))
+                lacking = own[(one[own] < 0) & ((wanted >> np.uint64(number)) & np.uint64(1)).astype(bool)]
+                replaced = np.concatenate([rows[order[again]], lacking])
+                one[replaced] = int(one.max(initial=-1)) + 1 + np.arange(len(replaced))
         return Structure(self.record, renumbered(tokens), self.party)
 
     def company(self) -> Flags:

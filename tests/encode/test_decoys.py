@@ -53,9 +53,33 @@ def test_frequency_and_missing_values_cannot_be_seen_in_what_decoys_leave(
 ) -> None:
     columns = columns_of(tokens)
     lost = decoys.surplus(columns.tokens, columns.present, seeded(seed))
-    shown = decoys.covered(columns, lost, (), seeded(seed + 100))
+    shown = decoys.covered(columns, lost, np.ones(len(tokens), dtype=bool), (), seeded(seed + 100))
     assert shown.present.all()
     assert len(np.unique(shown.tokens, axis=0)) == len(tokens)
+
+
+@given(st.lists(st.lists(st.integers(0, 7), min_size=1, max_size=3), max_size=25), st.integers(1, 6))
+def test_no_record_is_known_by_what_it_lacks(records: list[list[int]], least: int) -> None:
+    record = np.repeat(np.arange(len(records)), [len(one) for one in records])
+    held = np.asarray([bits for one in records for bits in one], dtype=np.uint64)
+    found = decoys.shown(record, held, least)
+    assert (found & held == held).all()
+    whole = np.bitwise_or.reduce(held, initial=np.uint64(0))
+    assert (found | whole == whole).all()
+    seen: dict[tuple[int, ...], int] = {}
+    for number in range(len(records)):
+        key = tuple(sorted(found[record == number].tolist()))
+        seen[key] = seen.get(key, 0) + 1
+    for key, size in seen.items():
+        alike = sum(len(one) == len(key) for one in records)
+        assert size >= least or size == alike
+
+
+def test_a_missing_value_that_many_lack_stays_missing() -> None:
+    """Ten without a number, ten with one, and one who lacks something else: she alone is filled up."""
+    held = np.asarray([0b011] * 10 + [0b111] * 10 + [0b001], dtype=np.uint64)
+    found = decoys.shown(np.arange(21), held)
+    assert found.tolist() == [0b011] * 10 + [0b111] * 10 + [0b011]
 
 
 def test_who_keeps_a_token_is_drawn_and_not_always_the_first() -> None:
@@ -68,7 +92,7 @@ def test_rows_that_lose_nothing_keep_token_and_filter_to_the_bit() -> None:
     encoded = encode_chunk(cleaned_of(SCHEMA, PEOPLE), SCHEMA, ring())
     name = SCHEMA.passes[0].name
     first = encoded[name]
-    shown = decoys.covered(first, np.asarray([1]), decoys.segments_of(SCHEMA)[name], seeded())
+    shown = decoys.covered(first, np.asarray([1]), EVERYBODY, decoys.segments_of(SCHEMA)[name], seeded())
     np.testing.assert_array_equal(shown.tokens[0], first.tokens[0])
     np.testing.assert_array_equal(shown.filters[0], first.filters[0])  # type: ignore[index]
     assert (shown.tokens[1] != first.tokens[1]).any()
@@ -82,7 +106,9 @@ def test_fill_does_not_tell_a_decoy_from_a_filter() -> None:
     ring = KeyRing.derived(KEY.derive, schema, "test")
     (columns,) = encode_chunk(cleaned_of(schema, people), schema, ring).values()
     losers = np.arange(0, 400, 2)
-    shown = decoys.covered(columns, losers, next(iter(decoys.segments_of(schema).values())), seeded())
+    shown = decoys.covered(
+        columns, losers, np.ones(400, dtype=bool), next(iter(decoys.segments_of(schema).values())), seeded()
+    )
     fill = np.bitwise_count(shown.filters).sum(axis=1)  # type: ignore[arg-type]
     spread = fill.std() / np.sqrt(100)
     assert abs(fill[0::2].mean() - fill[1::2].mean()) < 4 * spread
@@ -95,7 +121,7 @@ def test_an_empty_segment_is_filled_because_emptiness_shows_a_missing_value() ->
     ring = KeyRing.derived(KEY.derive, schema, "test")
     (columns,) = encode_chunk(cleaned_of(schema, people), schema, ring).values()
     segments = next(iter(decoys.segments_of(schema).values()))
-    shown = decoys.covered(columns, np.zeros(0, dtype=np.int64), segments, seeded())
+    shown = decoys.covered(columns, np.zeros(0, dtype=np.int64), np.ones(1, dtype=bool), segments, seeded())
     width = segments[0].bits // 8
     assert not columns.filters[0, :width].any()  # type: ignore[index]
     assert shown.filters[0, :width].any()  # type: ignore[index]
@@ -112,6 +138,7 @@ def test_a_pass_that_nobody_takes_part_in_stays_empty() -> None:
     assert second.present.all()
 
 
+EVERYBODY = np.ones(3, dtype=bool)
 PEOPLE: list[dict[str, str | None]] = [
     {"forename": "ANN", "surname": "LEE", "dob": "1990-01-01", "postcode": "TS1 1AA"},
     {"forename": "BOB", "surname": "LEE", "dob": "1990-01-01", "postcode": "TS1 1AA"},
@@ -124,22 +151,22 @@ def ring() -> KeyRing:
 
 
 def test_an_extract_under_a_schema_with_decoys_shows_nothing_of_itself() -> None:
-    found = extract.encode(cleaned_of(SCHEMA, PEOPLE * 5), SCHEMA, ring())
-    assert found.company.company == 15
+    found = extract.encode(cleaned_of(SCHEMA, PEOPLE * 3), SCHEMA, ring())
+    assert found.company.company == 9
     for columns in found.encodings.passes.values():
         assert columns.present.all()
-        assert len(np.unique(columns.tokens, axis=0)) == 15
+        assert len(np.unique(columns.tokens, axis=0)) == 9
 
 
 def test_the_file_of_an_extract_shows_no_more_than_the_extract_in_memory(tmp_path: Path) -> None:
     path = tmp_path / "encodings"
-    cleaned = cleaned_of(SCHEMA, PEOPLE * 5)
+    cleaned = cleaned_of(SCHEMA, PEOPLE * 3)
     written = extract.encode_to(path, cleaned, SCHEMA, ring(), chunk_rows=4)
     loaded = encoding_files.load(path, SCHEMA.layout)
     real = encode_chunk(cleaned.take(written.source), SCHEMA, ring())
     for name, columns in loaded.passes.items():
         assert columns.present.all()
-        assert len(np.unique(columns.tokens, axis=0)) == 15
+        assert len(np.unique(columns.tokens, axis=0)) == 9
         kept = (columns.tokens == real[name].tokens).all(axis=1) & real[name].present
         distinct = np.unique(real[name].tokens[real[name].present], axis=0)
         np.testing.assert_array_equal(np.unique(columns.tokens[kept], axis=0), distinct)
