@@ -14,6 +14,7 @@ intruder test; the count of equal rows is Sweeney's k (2002).
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -28,6 +29,8 @@ from pseudolink.errors import MissingColumnsError, Problem, UsageError
 Index = npt.NDArray[np.int64]
 
 PROGRAMME_ID: Final = "programme_id"
+FAMILY_ID: Final = "family_id"
+FAMILY_SIZE: Final = "family_size"
 _DATE = re.compile(r"[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?")
 
 
@@ -111,12 +114,14 @@ def intrude(
         on: facts, each a column of both tables, or ``release_column=known_column``. Texts are
             compared without case and outer blanks; dates as far as the coarser side tells them
             (a month against a day). A missing value is a fact as well: it equals another.
+            ``family_size`` is counted where a table has ``family_id`` and no such column.
         truth: a column of both tables, equal exactly for one person; looked at last.
         programme_id: where both tables have it, IDs that are equal as they are are counted.
 
     Raises:
         UsageError: no facts, or one twice. MissingColumnsError: every column that is not there.
     """
+    release, known = _with_family_size(release), _with_family_size(known)
     pairs = [(left, right or left) for left, _, right in (one.partition("=") for one in on)]
     if not pairs:
         raise UsageError("an intruder who knows nothing", advice="Name at least one column with --on.")
@@ -154,6 +159,14 @@ def intrude(
         without=without,
         by_id=_by_id(release, known, programme_id),
     )
+
+
+def _with_family_size(table: pa.Table) -> pa.Table:
+    if FAMILY_ID not in table.column_names or FAMILY_SIZE in table.column_names:
+        return table
+    family = table.column(FAMILY_ID).to_pylist()
+    size = Counter(one for one in family if one is not None)
+    return table.append_column(FAMILY_SIZE, pa.array([size.get(one) for one in family], pa.int64()))
 
 
 def _require(release: pa.Table, known: pa.Table, pairs: Sequence[tuple[str, str]], truth: str | None) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from pseudolink.attacks.attack import Index, Known, Material, Reference, Setting, Target, View
 from pseudolink.attacks.mistakes import with_mistakes
 from pseudolink.attacks.scheme import Scheme
+from pseudolink.encode.decoys import kept_versions
 from pseudolink.errors import UsageError
 from pseudolink.formats.cleaned import Cleaned
 from pseudolink.formats.encodings import RECORD_BYTES, Encodings
@@ -78,7 +79,10 @@ class Laboratory:
         drawn = rng.permutation(ids)
         both = round(setting.overlap * count)
         first, second = drawn[:count], np.concatenate([drawn[:both], drawn[count : 2 * count - both]])
-        target = rng.permutation(np.flatnonzero(np.isin(person, first)))
+        rows = np.flatnonzero(np.isin(person, first))
+        if self.used.floor.decoys:  # encoding-v1 §10.4
+            rows = rows[kept_versions(person[rows])]
+        target = rng.permutation(rows)
         reference = rng.permutation(np.flatnonzero(np.isin(person, second)))
         return People(target, reference)
 

@@ -72,6 +72,13 @@ def test_a_count_is_a_count_whether_it_has_a_point_or_not() -> None:
     assert intrude(table(n=[3, 4]), table(n=[3.0, 5.0]), ["n"]).named.tolist() == [0, -1]
 
 
+def test_family_size_is_counted_although_pseudonyms_of_families_differ() -> None:
+    release = table(family_id=["x", "x", "x", "y", None])
+    known = table(family_id=["1", "2", "2", "2", None])
+    found = intrude(release, known, ["family_size"])
+    assert found.named.tolist() == [-1, -1, -1, 0, 4]
+
+
 def test_every_missing_column_is_named_at_once() -> None:
     with pytest.raises(MissingColumnsError) as caught:
         intrude(RELEASE, KNOWN, ["district", "sex=gender"], truth="who")

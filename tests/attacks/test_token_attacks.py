@@ -19,6 +19,9 @@ from pseudolink.attacks.laboratory import Laboratory
 from pseudolink.attacks.methods import missing_values, parties, planted, token_frequency
 from pseudolink.attacks.percolation import Pairs, percolate, translation
 from pseudolink.attacks.scoring import Score, score
+from pseudolink.encode import extract
+from pseudolink.encode.tokens import KeyRing
+from pseudolink.keys.linkage import LinkageKey
 from pseudolink.schema import LinkageSchema
 
 ATTACKS = {one.number: one for one in registry.attacks()}
@@ -357,3 +360,19 @@ def test_attacks_on_hardly_any_people_end_without_an_error(number: str, count: i
         for setting in ATTACKS[number].settings(Wanted()):
             target = target_of(number, lab, setting)
             ATTACKS[number].guess(target.material, np.random.default_rng(1))
+
+
+def test_the_laboratory_places_decoys_as_the_encoder_does() -> None:
+    """Values that many lack stay missing there too: an audit must not flatter what custodians send."""
+    rows = population(60)
+    for n in range(20):
+        rows[n]["postcode"] = None
+    rows[30]["dob"] = None
+    used = schema(True)
+    view = target_of("A6", laboratory(rows, used)).material.view
+    ring = KeyRing.derived(LinkageKey(SECRET).derive, used, "test")
+    real = extract.encode(cleaned_of(used, rows), used, ring).encodings
+    assert view.encodings is not None
+    for name, columns in real.passes.items():
+        assert view.encodings.passes[name].present.sum() == columns.present.sum()
+    assert sum(int(c.present.sum()) for c in real.passes.values()) == 3 * 60 - 20

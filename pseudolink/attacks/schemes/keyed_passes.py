@@ -46,7 +46,9 @@ def start_with(schema: LinkageSchema, derive_key: Derive, project: str) -> Encod
     ring = KeyRing.derived(derive_key, schema, project)
 
     def encode(cleaned: Cleaned) -> View:
+        # Decoys depend on which rows are one record; the laboratory gives IDs that tell nothing.
         records = np.zeros((cleaned.rows, RECORD_BYTES), dtype=np.uint8)
+        records[:, -8:] = np.ascontiguousarray(cleaned.source, dtype=">i8").view(np.uint8).reshape(-1, 8)
         encodings = Encodings(records, encode_chunk(cleaned, schema, ring))
         return View(decoys.with_decoys(encodings, schema) if schema.floor.decoys else encodings)
 
