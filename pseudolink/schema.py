@@ -154,6 +154,7 @@ def _canonical(
             "company": format(floor.company, "f"),
             "component": floor.component,
             **({"decoys": True} if floor.decoys else {}),
+            **({"audit": "required"} if floor.audit else {}),
         },
     }
 
