@@ -43,7 +43,7 @@ class Score:
     made, over all scored records. correct: right ones.
     figures: everything that bounds and canaries name:
 
-    - ``rate`` = correct / records, with ``rate_lower`` and ``rate_upper`` (Wilson, 95 %);
+    - ``correct``; ``rate`` = correct / records, with ``rate_lower`` and ``rate_upper`` (Wilson, 95 %);
     - ``precision`` = correct / attempts; ``precision_tenth``, of the most confident tenth of them;
     - ``chance``, what guessing at random reaches; ``shuffled``, the rate with shuffled truth;
     - ``median_rank`` and ``top_1_percent``, where the attack ranks the reference;
@@ -103,6 +103,7 @@ def score(target: Target, guesses: Guesses, rng: np.random.Generator) -> Score:
     people = len(np.unique(material.reference.person))
     low, high = wilson(correct, records)
     figures = {
+        "correct": float(correct),
         "rate": correct / records if records else 0.0,
         "rate_lower": low,
         "rate_upper": high,

@@ -25,6 +25,7 @@ from pseudolink.attacks.attack import Attack, Bound, Guesses, Setting, Target, W
 from pseudolink.attacks.laboratory import PROJECT, Laboratory
 from pseudolink.attacks.scheme import Scheme
 from pseudolink.attacks.scoring import Score, score
+from pseudolink.errors import UsageError
 from pseudolink.formats.cleaned import Cleaned
 from pseudolink.schema import LinkageSchema
 
@@ -32,6 +33,8 @@ PASS, FAIL, INVALID = "PASS", "FAIL", "INVALID"
 #: ``report(stage, done, total)``.
 Report = Callable[[str, int, int], None]
 
+#: Why an attack that encodes more under the key is left out where the key is somebody else's.
+NO_KEY: Final = "needs the key to set the experiment up"
 NOT_TESTED: Final = (
     "attacks with deep learning",
     "tokens of a higher order: combinations of blocks of more than one party at a time",
@@ -178,7 +181,12 @@ def run(
     reason = _cannot(one, lab, setting)
     if reason:
         return ended(None, reason)
-    target = (one.stage or Laboratory.target)(lab, setting, rng)
+    try:
+        target = (one.stage or Laboratory.target)(lab, setting, rng)
+    except UsageError as error:
+        if lab.supplied is None:
+            raise
+        return ended(None, f"{NO_KEY} ({error.message})")
     if not one.applies(target.material.view):
         return ended(None, "does not apply to these encodings")
     attacker, scorer = rng.spawn(2)
@@ -231,7 +239,14 @@ def judge(attacks: Sequence[Attack], runs: Sequence[Run], trials: Sequence[Trial
         if one.bounds and not any(trial.broke is not None for trial in mine):
             invalid.append(f"{one.number}: none of its canaries could run on this reference")
         done = [found for found in runs if found.attack is one]
-        if one.bounds and not any(found.result is not None and not found.skipped for found in done):
+        measured = [found for found in done if found.result is not None and not found.skipped]
+        invalid += [
+            f"{found.attack.number}: {bound.figure} was not measured"
+            for found in measured
+            for bound in one.bounds
+            if found.result is not None and bound.figure not in found.result.figures
+        ]
+        if one.bounds and not measured and not all(found.skipped.startswith(NO_KEY) for found in done):
             reason = done[0].skipped if done else "no setting"
             invalid.append(f"{one.number}, {one.name}: not measured on these encodings ({reason})")
     for found in (*runs, *(trial.run for trial in trials)):
@@ -245,6 +260,8 @@ def judge(attacks: Sequence[Attack], runs: Sequence[Run], trials: Sequence[Trial
                 f"{found.attack.number} ({found.setting.label()}): {bound.figure} {reached:.4g}, "
                 f"at most {bound.at_most:g} allowed"
             )
+    if not any(found.result is not None and not found.skipped for found in runs):
+        invalid.append("no attack could be measured on these encodings")
     if invalid:
         return INVALID, [*dict.fromkeys(invalid), *failed]
     return (FAIL, failed) if failed else (PASS, [])

@@ -46,7 +46,7 @@ def attack() -> None:
 
 
 @attack.command(
-    epilog="Example: pseudolink attack kept/census.encodings.parquet --reference census.parquet "
+    epilog="Example: pseudolink attack run kept/census.encodings.parquet --reference census.parquet "
     "--schema essnet.toml --truth entity_id -o report.json --html report.html"
 )
 @click.argument("encodings", type=READABLE, required=False)

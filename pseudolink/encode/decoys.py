@@ -5,7 +5,7 @@ After decoys every token of an extract stands in one row alone, and what a recor
 at least nine others: whoever holds the encodings of one extract sees neither which records are alike
 nor a person by what is missing. What equals what across extracts is left, because that is the linkage.
 
-Source: specs/encoding-v1.md, section 10; specs/adr/0031.
+Source: specs/encoding-v1.md, section 10; specs/adr/0025.
 """
 
 from __future__ import annotations

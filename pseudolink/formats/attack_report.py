@@ -62,6 +62,8 @@ def _problems(raw: Any) -> list[Problem]:
         problems.append(Problem("scheme", "must be the project's own, 'keyed'"))
     if raw.get("partial") is not False:
         problems.append(Problem("partial", "must be false: all attacks, at the settings that count"))
+    if raw.get("self") is not True:
+        problems.append(Problem("self", "must be true: `pseudolink attack --self`, which leaves nothing out"))
     try:
         date.fromisoformat(raw.get("created", ""))
     except (TypeError, ValueError):

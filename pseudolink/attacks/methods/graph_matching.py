@@ -53,8 +53,10 @@ def guess_trained(material: Material, rng: np.random.Generator) -> Guesses:
     if not len(rows):
         return Guesses(found.best, found.confidence, None, {"training_pairs": 0})
     trained = known_plaintext.guess(replace(material, known=Known(rows, found.best[rows])), rng)
-    # Its own training pairs are guesses too: A2 predicts them like everyone else.
-    return replace(trained, notes={"training_pairs": len(rows)})
+    # The training pairs are guesses as well, and the surest.
+    best, sure = trained.best.copy(), trained.confidence.copy()
+    best[rows], sure[rows] = found.best[rows], sure.max(initial=0) + found.confidence[rows]
+    return Guesses(best, sure, None, {"training_pairs": len(rows)})
 
 
 def _settings(wanted: Wanted) -> Sequence[Setting]:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
+from scipy.optimize import linear_sum_assignment
 
 from pseudolink.attacks import likeness
 from pseudolink.attacks.attack import (
@@ -32,6 +33,7 @@ from pseudolink.attacks.attack import (
     Wanted,
 )
 from pseudolink.attacks.grams import indicators
+from pseudolink.attacks.landmarks import EXACT
 from pseudolink.attacks.likeness import Matrix
 
 LAMBDA = 3.0
@@ -113,6 +115,7 @@ def _by_sharing(material: Material, known: Known) -> Guesses:
         return found
 
     alive = np.flatnonzero(np.asarray(abs(actual).sum(axis=1)).ravel() > 0)
+    alive = np.setdiff1d(alive, known.rows)
     return _chosen(scores, material.view.rows, alive)
 
 
@@ -131,12 +134,23 @@ def _ranked(actual: Matrix, predicted: Matrix, known: Known) -> Guesses:
         found[:, known.reference] = -1
         return found
 
-    return _chosen(scores, len(actual), np.arange(len(actual)))
+    return _chosen(scores, len(actual), np.setdiff1d(np.arange(len(actual)), known.rows))
 
 
 def _chosen(scores: Callable[[Index], Matrix], rows: int, alive: Index) -> Guesses:
-    """The best person of every row of ``alive``, and how far ahead of the next."""
+    """
+    The best person of every row of ``alive``, and how far ahead of the next.
+
+    Where few enough are left, nobody is two people: the whole is assigned one to one.
+    """
     best, sure = np.full(rows, -1, dtype=np.int64), np.zeros(rows)
+    if 0 < len(alive) <= EXACT:
+        score = scores(alive)
+        at, people = linear_sum_assignment(score, maximize=True)
+        fits = score[at, people]
+        best[alive[at]] = np.where(fits > 0, people, -1)
+        sure[alive[at]] = np.where(fits > 0, fits, 0.0)
+        return Guesses(best, sure, scores)
     for at in range(0, len(alive), _CHUNK):
         part = alive[at : at + _CHUNK]
         score = scores(part)

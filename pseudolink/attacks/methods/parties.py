@@ -7,7 +7,7 @@ passes agree depends on the mistakes in both files. Whoever has copies of both f
 included, can colour the union of them and compare (A8); whoever has a register that both files
 resemble can try the same (A9).
 
-Source: specs/attacks-v1.md; found by this project (specs/adr/0032).
+Source: specs/attacks-v1.md; found by this project (specs/adr/0026).
 """
 
 from __future__ import annotations

@@ -51,15 +51,15 @@ def guess(material: Material, rng: np.random.Generator) -> Measures:
         figures["duplicates"] = float(counts[counts > 1].sum() / max(material.view.rows, 1))
         return Measures(figures)
     found = [*_of_tokens(material, rng), *_of_filters(material, known, rng)]
-    names = sorted({name for one in found for name in one})
-    return Measures({name: max(one[name] for one in found if name in one) for name in names})
+    # No filter, no fill: there is nothing that could tell a length.
+    return Measures({**_correlation(*(bits for bits, _ in found)), "fill_r2": max((r for _, r in found), default=0.0)})
 
 
 def _some(rows: Index, rng: np.random.Generator) -> Index:
     return np.sort(rng.permutation(rows)[:ROWS])
 
 
-def _of_tokens(material: Material, rng: np.random.Generator) -> list[dict[str, float]]:
+def _of_tokens(material: Material, rng: np.random.Generator) -> list[tuple[Bits, float]]:
     """Bits of the different tokens of each pass: equal ones are company, which A6 is about."""
     assert material.view.encodings is not None  # noqa: S101
     found = []
@@ -67,13 +67,13 @@ def _of_tokens(material: Material, rng: np.random.Generator) -> list[dict[str, f
         tokens = np.unique(one.tokens[one.present], axis=0)
         if len(tokens) >= _FEWEST:
             chosen = np.ascontiguousarray(tokens[_some(np.arange(len(tokens)), rng)], dtype="<u8")
-            found.append(_correlation(np.unpackbits(chosen.view(np.uint8), axis=1)))
+            found.append((np.unpackbits(chosen.view(np.uint8), axis=1), 0.0))
     return found
 
 
 def _of_filters(
     material: Material, known: dict[str, npt.NDArray[np.float64]], rng: np.random.Generator
-) -> list[dict[str, float]]:
+) -> list[tuple[Bits, float]]:
     """Bits of filters, one row a block, because alike filters inside a block are what they are for."""
     assert material.view.encodings is not None  # noqa: S101
     found = []
@@ -92,25 +92,30 @@ def _of_filters(
             filled = rows[segment[rows].any(axis=1)]
             if len(filled) < _FEWEST:
                 continue
-            figures = _correlation(np.unpackbits(segment[_some(filled, rng)], axis=1))
+            told = 0.0
             if field in known:
                 fill = np.bitwise_count(segment[filled]).sum(axis=1).astype(np.float64)
-                figures["fill_r2"] = r_squared(fill, known[field][filled])
-            found.append(figures)
+                told = r_squared(fill, known[field][filled])
+            found.append((np.unpackbits(segment[_some(filled, rng)], axis=1), told))
     return found
 
 
-def _correlation(bits: Bits) -> dict[str, float]:
+def _correlation(*blocks: Bits) -> dict[str, float]:
     """
     The largest correlation between two bits, and the same in units of what chance brings about.
 
     Args:
-        bits: (n, b) 0 or 1.
+        blocks: (n, b) 0 or 1 each; only bits of one block are compared. Chance counts the pairs of
+            all of them: who looks at sixty passes finds more by accident than who looks at one.
     """
-    largest = largest_correlation(bits)
-    pairs = bits.shape[1] * (bits.shape[1] - 1) / 2
-    chance = sqrt(2 * log(max(pairs, 2))) / sqrt(max(len(bits), 1))
-    return {"correlation": largest, "correlation_over_chance": largest / chance}
+    pairs = sum(bits.shape[1] * (bits.shape[1] - 1) / 2 for bits in blocks)
+    largest = [largest_correlation(bits) for bits in blocks]
+    width = sqrt(2 * log(max(pairs, 2)))
+    over = [found * sqrt(len(bits)) / width for found, bits in zip(largest, blocks, strict=True)]
+    return {
+        "correlation": max(largest, default=0.0),
+        "correlation_over_chance": max(over, default=0.0),
+    }
 
 
 def largest_correlation(bits: Bits) -> float:
