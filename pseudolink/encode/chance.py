@@ -150,10 +150,9 @@ class _Table:
         if parts[0].texts is not None:
             texts = pa.concat_arrays([part.texts for part in parts]).take(pa.array(first))
         whole = np.concatenate([part.whole for part in parts])[first]
-        derived = np.stack(
-            [np.concatenate(rows)[first] for rows in zip(*(part.derived for part in parts), strict=True)]
-            or [np.empty(0, dtype=np.uint64)]
-        )
+        derived = np.empty((len(parts[0].derived), len(first)), dtype=np.uint64)
+        for number in range(len(derived)):
+            derived[number] = np.concatenate([part.derived[number] for part in parts])[first]
         return _Table(keys[first], weight, whole, derived, texts)
 
 
@@ -243,7 +242,7 @@ class Tally:
         weight = np.bincount(codes[codes >= 0], minlength=len(texts)).astype(np.int64)
         kept = weight > 0
         whole = np.ones(len(texts), dtype=np.bool_)
-        derived = [np.empty(len(texts), dtype=np.uint64)][:0]
+        derived: list[Numbers] = []
         for derivation in self._derivations(name):
             data, start, place = parts.of_values(name, derivation)
             whole &= place >= 0  # a date without its day says nothing of agreement of the whole

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 from pseudolink.clean.reader import open_extract
+from pseudolink.encode import chance
 from pseudolink.encode.extract import Encoded
 from pseudolink.engines.spill import Spill
 from pseudolink.errors import EmptyInputError, FieldRuleError, FloorError, InputError
@@ -110,6 +111,19 @@ def test_chunks_and_threads_change_no_byte(expected: Encoded, chunk_rows: int, w
     assert bare(found) == bare(expected)
     assert found.company == expected.company
     assert found.chance == expected.chance
+
+
+@pytest.mark.parametrize("pending", [0, 50, 700])
+def test_counts_of_chunks_are_those_of_the_whole_however_they_are_merged(
+    expected: Encoded, monkeypatch: pytest.MonkeyPatch, pending: int
+) -> None:
+    """Twice over each: an agreement by chance that is one pair off would go unseen."""
+    monkeypatch.setattr(chance, "_PENDING", max(pending, 1))
+    assert encoded(people(), chunk_rows=7).chance == expected.chance
+    twice = pd.concat([people(), people()])
+    whole = encoded(twice, chunk_rows=10_000, enforce_floor=False)
+    assert encoded(twice, chunk_rows=13, enforce_floor=False).chance == whole.chance
+    assert any(count for count in whole.chance.fields["nino"].states)
 
 
 def test_the_order_of_the_extract_changes_no_byte(expected: Encoded) -> None:
