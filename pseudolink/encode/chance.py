@@ -28,16 +28,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pseudolink.components import NAMES, SORTED, WHOLE, agreement_states
+from pseudolink.encode.counts import Distinct, Index, Numbers, Table, exactly, pairs_within, sizes
 from pseudolink.encode.filters import fill_segment, gram_table
 from pseudolink.encode.parts import Component, Components
 from pseudolink.encode.siphash import number_pieces
 from pseudolink.formats.cleaned import Cleaned, Texts
 from pseudolink.formats.statistics import FieldStatistics, Statistics, coarsened
 from pseudolink.schema import LinkageSchema, SchemaField
-
-Index = npt.NDArray[np.int64]
-Numbers = npt.NDArray[np.uint64]
-Flags = npt.NDArray[np.bool_]
 
 #: Pairs sampled a compared field.
 SAMPLE = 250_000
@@ -46,144 +43,20 @@ _SEED = 2011
 _KEY = bytes(32)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _ONE = np.uint64(1)
-#: Distinct values of new chunks that are gathered before they are merged.
-_PENDING = 500_000
-
-# ---------------------------------------------------------------- exact counts
-
-
-def _pairs(counts: Index) -> int:
-    """Unordered pairs within groups of these sizes."""
-    return int((counts * (counts - 1)).sum()) // 2
-
-
-def _in_order(keys: npt.NDArray[np.generic]) -> tuple[Index, Index]:
-    """The order of the keys, and where in it those of each value begin."""
-    order = np.argsort(keys)
-    ordered = keys[order]
-    begins = np.append(True, ordered[1:] != ordered[:-1])[: len(keys)]
-    return order, np.flatnonzero(begins)
-
-
-def _summed(keys: npt.NDArray[np.generic], weight: Index) -> tuple[Index, Index, Index]:
-    """Groups of equal keys: which group each is in, one member of each, and its weight."""
-    order, begins = _in_order(keys)
-    group = np.empty(len(keys), dtype=np.int64)
-    group[order] = np.repeat(np.arange(len(begins)), np.diff(np.append(begins, len(keys))))
-    total = np.add.reduceat(weight[order], begins) if len(begins) else np.zeros(0, dtype=np.int64)
-    return group, order[begins], total
-
-
-def _exactly(
-    columns: dict[str, Numbers], weight: Index, states: list[frozenset[str]]
-) -> tuple[int, list[int]]:
-    """Pairs in each state: agreeing on every component of the state and on no other."""
-    whole = WHOLE if WHOLE in columns else next(iter(columns))
-    rest = [name for name in columns if name != whole]
-    # What agrees on the whole value agrees on all that is derived of it.
-    entirely = _pairs(weight if whole == WHOLE else _summed(columns[whole], weight)[2])
-    codes: dict[frozenset[str], Index] = {}
-    table, sums = _reduced([columns[name] for name in rest], weight)
-    at_least: dict[frozenset[str], int] = {frozenset(): _pairs(np.asarray([weight.sum()]))}
-    for size in range(1, len(rest) + 1):
-        for chosen in combinations(range(len(rest)), size):
-            names = frozenset(rest[i] for i in chosen)
-            key = table[chosen[-1]]
-            if size > 1:
-                before = codes[frozenset(rest[i] for i in chosen[:-1])]
-                key = before * (int(key.max(initial=0)) + 1) + key
-            group, _, total = _summed(key, sums)
-            codes[names] = group
-            at_least[names] = _pairs(total)
-    counts = []
-    for state in states:
-        further = [name for name in (whole, *rest) if name not in state]
-        total_pairs = 0
-        for size in range(len(further) + 1):
-            for more in combinations(further, size):
-                named = state | frozenset(more)
-                total_pairs += (-1) ** size * (entirely if whole in named else at_least[named])
-        counts.append(total_pairs)
-    return at_least[frozenset()], counts
-
-
-def _reduced(columns: Sequence[Numbers], weight: Index) -> tuple[list[Index], Index]:
-    """Columns as small numbers, rows that are equal in all of them taken together."""
-    if not columns:
-        return [], weight
-    small = [np.unique(column, return_inverse=True)[1].astype(np.int64) for column in columns]
-    group = np.zeros(len(weight), dtype=np.int64)
-    for column in small:
-        group = np.unique(group * (int(column.max(initial=0)) + 1) + column, return_inverse=True)[1]
-    _, first, total = _summed(group, weight)
-    return [column[first] for column in small], total
-
-
-# ---------------------------------------------------------------- tables of distinct values
-
-
-@dataclass(frozen=True)
-class _Table:
-    """
-    Distinct values of one field.
-
-    keys: (n,) a number a value. weight: (n,) records that have it. whole: (n,) bool, whether it has
-    all derivations of the field's first state. derived: (d, n) numbers of those but the whole value.
-    texts: (n,) the values, where the field is compared.
-    """
-
-    keys: Numbers
-    weight: Index
-    whole: Flags
-    derived: Numbers
-    texts: pa.LargeStringArray | None
-
-    @staticmethod
-    def merged(parts: Sequence[_Table]) -> _Table:
-        """Several tables as one, in the order of the keys."""
-        keys = np.concatenate([part.keys for part in parts])
-        first, begins = _in_order(keys)
-        weight = np.concatenate([part.weight for part in parts])[first]
-        weight = np.add.reduceat(weight, begins) if len(begins) else weight
-        first = first[begins]
-        texts = None
-        if parts[0].texts is not None:
-            texts = pa.concat_arrays([part.texts for part in parts]).take(pa.array(first))
-        whole = np.concatenate([part.whole for part in parts])[first]
-        derived = np.empty((len(parts[0].derived), len(first)), dtype=np.uint64)
-        for number in range(len(derived)):
-            derived[number] = np.concatenate([part.derived[number] for part in parts])[first]
-        return _Table(keys[first], weight, whole, derived, texts)
-
-
-class _Field:
-    """The distinct values of one field, gathered from chunk to chunk."""
-
-    def __init__(self) -> None:
-        self._parts: list[_Table] = []
-        self._whole = False
-
-    def add(self, table: _Table) -> None:
-        self._whole = False
-        self._parts.append(table)
-        pending = sum(len(part.keys) for part in self._parts[1:])
-        # Merging when the new ones are half as many as the old ones costs little in all.
-        if pending > max(_PENDING, len(self._parts[0].keys) // 2):
-            self._parts = [_Table.merged(self._parts)]
-
-    def table(self) -> _Table | None:
-        """All of it, in the order of the keys; None where nothing was added."""
-        if not self._whole and self._parts:
-            self._parts = [_Table.merged(self._parts)]
-            self._whole = True
-        return self._parts[0] if self._parts else None
+#: Records that are looked at together.
+_BLOCK = 500_000
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """What one chunk adds: distinct values by field, and the two names of every record that has both."""
+    """
+    What one chunk adds: distinct values by field; of fields in which nearly every value is another
+    one, numbers of the values of all records and of their one derivation; and the two names of
+    every record that has both.
+    """
 
-    fields: dict[str, _Table]
+    fields: dict[str, Table]
+    single: dict[str, tuple[Numbers, Numbers]]
     names: Numbers
 
 
@@ -202,12 +75,21 @@ class Tally:
             name: agreement_states(schema.fields[name].kind, schema.tracked.get(name, ()) or (WHOLE,))
             for name in schema.evidence
         }
-        self._fields = {name: _Field() for name in schema.fields}
         self._subsets = [
             frozenset(chosen)
             for size in range(1, len(schema.used.get(NAMES, ())) + 1)
             for chosen in combinations(sorted(schema.used.get(NAMES, ())), size)
         ]
+        # Numbers of people and the like: no table of them would be smaller than they are.
+        self._single: dict[str, list[tuple[Numbers, Numbers]]] = {
+            name: []
+            for name in schema.fields
+            if name not in schema.compared
+            and not (self._subsets and name in schema.named)
+            and self._derivations(name) in ([], [WHOLE], ["stem"])
+            and schema.fields[name].kind != "date"
+        }
+        self._fields = {name: Distinct() for name in schema.fields if name not in self._single}
         self._names: list[Numbers] = []
 
     def _numbers(self, data: npt.NDArray[np.uint8], start: Index) -> Numbers:
@@ -223,11 +105,14 @@ class Tally:
     def of(self, parts: Components) -> Chunk:
         """The counts of some records: of the first version of each."""
         first = parts.cleaned.first_rows()
-        fields, keys = {}, {}
+        fields, single, keys = {}, {}, {}
         for name in self._schema.fields:
             texts = Texts.of(parts.cleaned.fields[name].values)
             keys[name] = self._numbers(texts.data, texts.start)
-            fields[name] = self._table(name, parts, first, texts, keys[name])
+            if name in self._single:
+                single[name] = self._numbered(name, parts, first, keys[name])
+            else:
+                fields[name] = self._table(name, parts, first, texts, keys[name])
         names = np.empty((2, 0), dtype=np.uint64)
         if self._subsets:
             codes = [parts.cleaned.fields[name].codes[first] for name in self._schema.named]
@@ -235,9 +120,18 @@ class Tally:
             names = np.stack(
                 [keys[name][code[both]] for name, code in zip(self._schema.named, codes, strict=True)]
             )
-        return Chunk(fields, names)
+        return Chunk(fields, single, names)
 
-    def _table(self, name: str, parts: Components, first: Index, texts: Texts, keys: Numbers) -> _Table:
+    def _numbered(self, name: str, parts: Components, first: Index, keys: Numbers) -> tuple[Numbers, Numbers]:
+        codes = parts.cleaned.fields[name].codes[first]
+        codes = codes[codes >= 0]
+        own = keys[codes]
+        if self._derivations(name) != ["stem"]:
+            return own, own
+        data, start, place = parts.of_values(name, "stem")
+        return own, self._numbers(data, start)[place[codes]]
+
+    def _table(self, name: str, parts: Components, first: Index, texts: Texts, keys: Numbers) -> Table:
         codes = parts.cleaned.fields[name].codes[first]
         weight = np.bincount(codes[codes >= 0], minlength=len(texts)).astype(np.int64)
         kept = weight > 0
@@ -250,13 +144,13 @@ class Tally:
                 derived.append(np.append(self._numbers(data, start), np.uint64(0))[place][kept])
         compared = texts.array.filter(pa.array(kept)) if name in self._schema.compared else None
         rows = np.stack(derived) if derived else np.empty((0, int(kept.sum())), dtype=np.uint64)
-        return _Table(keys[kept], weight[kept], whole[kept], rows, compared)
+        return Table(keys[kept], weight[kept], whole[kept], rows, compared)
 
     def _derivations(self, name: str) -> list[str]:
         """Of the field's first state; none where no pass uses the field."""
         return sorted(self._states[name][0]) if name in self._states else []
 
-    def _columns(self, name: str, table: _Table) -> dict[str, Numbers]:
+    def _columns(self, name: str, table: Table) -> dict[str, Numbers]:
         """Derivation -> its numbers."""
         rows = iter(table.derived)
         return {d: table.keys if d == WHOLE else next(rows) for d in self._derivations(name)}
@@ -265,10 +159,15 @@ class Tally:
         """Add what :meth:`of` counted."""
         for name, table in chunk.fields.items():
             self._fields[name].add(table)
+        for name, numbers in chunk.single.items():
+            self._single[name].append(numbers)
         self._names.append(chunk.names)
 
     def held(self, name: str) -> Index:
         """How many records have each value of a field, over all that was added; in no order."""
+        if name in self._single:
+            own = np.concatenate([np.zeros(0, dtype=np.uint64), *(own for own, _ in self._single[name])])
+            return sizes(own)
         table = self._fields[name].table()
         return np.zeros(0, dtype=np.int64) if table is None else table.weight
 
@@ -278,21 +177,31 @@ class Tally:
 
         The tables are the tasks' then, so that each is gone when its own is done.
         """
-        tables = {name: self._fields[name].table() or self._nothing(name) for name in self._schema.evidence}
-        self._fields = {name: _Field() for name in self._schema.fields}
+        tables = {
+            name: self._fields[name].table() or self._nothing(name)
+            for name in self._schema.evidence
+            if name in self._fields
+        }
+        single = {name: self._single[name] for name in self._schema.evidence if name in self._single}
+        self._fields, self._single = {}, {}
         names, self._names = self._names, []
         pairs = [tables[name] for name in self._schema.named] if self._subsets else []
         return [
             partial(self._exchanged, names, pairs),
-            *(partial(self._field, name, tables.pop(name)) for name in self._schema.evidence),
+            *(
+                partial(self._alone, name, single.pop(name))
+                if name in single
+                else partial(self._field, name, tables.pop(name))
+                for name in self._schema.evidence
+            ),
         ]
 
-    def _nothing(self, name: str) -> _Table:
+    def _nothing(self, name: str) -> Table:
         none = np.zeros(0, dtype=np.uint64)
         texts = pa.array([], pa.large_string()) if name in self._schema.compared else None
         derived = [d for d in self._derivations(name) if d != WHOLE]
         rows = np.zeros((len(derived), 0), dtype=np.uint64)
-        return _Table(none, none.astype(np.int64), none.astype(np.bool_), rows, texts)
+        return Table(none, none.astype(np.int64), none.astype(np.bool_), rows, texts)
 
     def measured(self, done: Sequence[Any]) -> Statistics:
         """
@@ -305,22 +214,30 @@ class Tally:
         swapped = {",".join(sorted(subset)): coarsened(count) for subset, count in exchanged.items()}
         return Statistics(dict(zip(self._schema.evidence, fields, strict=True)), swapped, pairs)
 
-    def _field(self, name: str, table: _Table) -> FieldStatistics:
+    def _field(self, name: str, table: Table) -> FieldStatistics:
         states = self._states[name]
         if not table.whole.all():
             kept = np.flatnonzero(table.whole)
             texts = None if table.texts is None else table.texts.take(pa.array(kept))
-            table = _Table(
+            table = Table(
                 table.keys[kept], table.weight[kept], table.whole[kept], table.derived[:, kept], texts
             )
         columns = self._columns(name, table)
-        pairs, counts = _exactly(columns, table.weight, states)
+        pairs, counts = exactly(columns, table.weight, states)
         compared = name in self._schema.compared
         sampled = _sampled(self._schema.fields[name], table, columns, states) if compared else ()
         return FieldStatistics(pairs, tuple(coarsened(c) for c in counts), sampled)
 
+    def _alone(self, name: str, parts: list[tuple[Numbers, Numbers]]) -> FieldStatistics:
+        numbers = np.concatenate([np.zeros(0, dtype=np.uint64), *(derived for _, derived in parts)])
+        parts.clear()
+        pairs = len(numbers) * (len(numbers) - 1) // 2
+        agree = pairs_within(sizes(numbers))
+        counts = [agree, pairs - agree]
+        return FieldStatistics(pairs, tuple(coarsened(c) for c in counts), ())
+
     def _exchanged(
-        self, names: list[Numbers], tables: Sequence[_Table]
+        self, names: list[Numbers], tables: Sequence[Table]
     ) -> tuple[dict[frozenset[str], int], int]:
         """Pairs whose names agree crosswise, by exact set of the order-free derivations; all pairs."""
         if not self._subsets:
@@ -351,8 +268,8 @@ def _crosswise(
     """
     found = np.empty(place.shape[1], dtype=np.uint64)
     count = 0
-    for begin in range(0, place.shape[1], _PENDING):
-        one, two = place[:, begin : begin + _PENDING]
+    for begin in range(0, place.shape[1], _BLOCK):
+        one, two = place[:, begin : begin + _BLOCK]
         a = b = np.zeros(len(one), dtype=np.uint64)
         apart = np.ones(len(one), dtype=np.bool_)
         for derivation in sorted(subset):
@@ -384,7 +301,7 @@ def _mirrored(numbers: Numbers) -> int:
 
 
 def _sampled(
-    field: SchemaField, table: _Table, columns: dict[str, Numbers], states: list[frozenset[str]]
+    field: SchemaField, table: Table, columns: dict[str, Numbers], states: list[frozenset[str]]
 ) -> tuple[tuple[int | None, ...], ...]:
     """Pairs by state and level, from random pairs whose values differ."""
     counts = np.zeros((len(states), 4), dtype=np.int64)

@@ -20,8 +20,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pseudolink.components import DERIVATIONS, NAMES, join
 from pseudolink.encode import chance, floor
+from pseudolink.encode.advice import Numbered, Trial, additions
 from pseudolink.encode.parts import Components
 from pseudolink.encode.shuffle import MEMORY, Shuffle, Spill, Thrown, fetch, move, shuffled, throw
 from pseudolink.encode.tokens import Encoder, KeyRing
@@ -35,7 +35,7 @@ from pseudolink.formats.encodings import (
     read_tokens,
 )
 from pseudolink.formats.statistics import Statistics
-from pseudolink.schema import LinkageSchema, Pass
+from pseudolink.schema import LinkageSchema
 
 Bytes = npt.NDArray[np.uint8]
 Index = npt.NDArray[np.int64]
@@ -45,6 +45,7 @@ CHUNK_ROWS = 50_000
 #: Rows that are shuffled and written together, at least.
 _GROUP_ROWS = 50_000
 _ID_WORDS = RECORD_BYTES // 8
+_LARGE_ROWS = 2_000_000
 
 __all__ = ["CHUNK_ROWS", "Encoded", "Encoding", "Part", "Written", "encode", "fresh_ids", "shuffled"]
 
@@ -133,7 +134,7 @@ class Encoding:
         self._flags = -(-len(schema.passes) // 64)
         self._width = _ID_WORDS + self._flags + sum(TOKEN_WORDS + w // 8 for w in schema.layout.values())
         self._shuffle = Shuffle(self._width, spill, memory=memory)
-        self._source: list[Index] = []
+        self._source: list[npt.NDArray[np.uint32]] = []
         self._rows = 0
 
     def part(self, cleaned: Cleaned) -> Part:
@@ -152,7 +153,7 @@ class Encoding:
         """Take a chunk that was encoded."""
         self._shuffle.add(part.thrown, self._rows)
         self._tally.add(part.counts)
-        self._source.append(part.source)
+        self._source.append(part.source.astype(np.uint32))
         self._rows += len(part.source)
 
     def _packed(self, ids: Bytes, passes: dict[str, PassColumns], order: Index) -> Words:
@@ -208,7 +209,7 @@ class Encoding:
         taken = taken or [self._taken(([np.empty((0, self._width), dtype=np.uint64)], np.zeros(0, np.int64)))]
         encodings = Encodings.join([encodings for encodings, _ in taken])
         order = np.concatenate([order for _, order in taken])
-        source = self._sources()[order]
+        source = self._sources()[order].astype(np.int64)
         company, *counted = run(
             _done,
             [
@@ -227,13 +228,19 @@ class Encoding:
         Raises:
             FloorError: more company than the schema's floor allows; the file is then of no use.
         """
+        large = self._rows > _LARGE_ROWS  # then one after the other, so that less is in memory
         (ids, order, source, company), *counted = run(
-            _done, [partial(self._put_down, path), *self._tally.tasks()]
+            _done, [partial(self._put_down, path, not large), *self._tally.tasks()]
         )
+        company = company or self._company(path, source)
         self._enforce(company, order, source, again, lambda name: next(read_tokens(path, [name]))[1])
         return Written(ids, source, company, self._tally.measured(counted))
 
-    def _put_down(self, path: Path) -> tuple[Bytes, Index, Index, floor.Company]:
+    def _company(self, path: Path, source: Index) -> floor.Company:
+        names = [one.name for one in self._schema.passes]
+        return floor.measure_passes(_numbered(source), read_tokens(path, names))
+
+    def _put_down(self, path: Path, measure: bool) -> tuple[Bytes, Index, Index, floor.Company | None]:
         """Write the rows in their new order, and measure company in what was written."""
         ids, orders = [], []
         with Writer(path) as writer:
@@ -243,13 +250,11 @@ class Encoding:
                 ids.append(encodings.records)
                 orders.append(order)
         order = np.concatenate(orders)
-        source = self._sources()[order]
-        names = [one.name for one in self._schema.passes]
-        company = floor.measure_passes(_numbered(source), read_tokens(path, names))
-        return np.concatenate(ids), order, source, company
+        source = self._sources()[order].astype(np.int64)
+        return np.concatenate(ids), order, source, self._company(path, source) if measure else None
 
-    def _sources(self) -> Index:
-        return np.concatenate([np.zeros(0, dtype=np.int64), *self._source])
+    def _sources(self) -> npt.NDArray[np.uint32]:
+        return np.concatenate([np.zeros(0, dtype=np.uint32), *self._source])
 
     def _enforce(
         self,
@@ -278,7 +283,7 @@ class Encoding:
         """For each pass responsible, the one component whose addition leaves least company."""
         by_name = {one.name: one for one in self._schema.passes}
         tried = {
-            one.name: _Trial(tokens(one.name), order, source, _additions(by_name[one.name], self._schema))
+            one.name: Trial(tokens(one.name), order, source, additions(by_name[one.name], self._schema))
             for one in floor.responsible(found)
         }
         first = 0
@@ -298,52 +303,11 @@ class Encoding:
 
 #: Cleans the extract once more, in the same chunks.
 Again = Callable[[], Iterable[Cleaned]]
-Numbered = tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]
 
 
 def _numbered(source: Index) -> Bytes:
     """Something that is equal exactly for the rows of one record."""
     return np.ascontiguousarray(source).view(np.uint8).reshape(len(source), source.itemsize)
-
-
-class _Trial:
-    """
-    One pass with each further component in turn; only rows whose token another row has matter.
-
-    Args:
-        columns, order, source: of the rows as they were written; ``order`` says which row of the
-            cleaned extract each is.
-    """
-
-    def __init__(self, columns: PassColumns, order: Index, source: Index, additions: list[str]) -> None:
-        rows = np.flatnonzero(columns.present)
-        _, where, often = np.unique(columns.tokens[rows, 0], return_inverse=True, return_counts=True)
-        rows = rows[often[where] > 1]
-        rows = rows[np.argsort(order[rows])]
-        self._row, self._tokens, self._source = order[rows], columns.tokens[rows], source[rows]
-        self._found: dict[str, list[tuple[Any, Any]]] = {name: [] for name in additions}
-
-    def add(self, first: int, count: int, numbered: Callable[[str], Numbered]) -> None:
-        """Note the components of the rows of a chunk."""
-        begin, end = np.searchsorted(self._row, [first, first + count])
-        rows = self._row[begin:end] - first
-        for name, found in self._found.items():
-            numbers, present = numbered(name)
-            found.append((numbers[rows], present[rows]))
-
-    def company(self) -> dict[str, int]:
-        """Component -> records that would still have company if the pass named it too."""
-        return {name: self._company_with(found) for name, found in self._found.items()}
-
-    def _company_with(self, found: list[tuple[Any, Any]]) -> int:
-        numbers = np.concatenate([n for n, _ in found])
-        present = np.concatenate([p for _, p in found])
-        key = np.column_stack([self._tokens, numbers, self._source.astype(np.uint64)])[present]
-        distinct = np.unique(key, axis=0)  # versions of one record are no company
-        _, inverse, counts = np.unique(
-            distinct[:, : TOKEN_WORDS + 1], axis=0, return_inverse=True, return_counts=True
-        )
-        return len(np.unique(distinct[counts[inverse] > 1, TOKEN_WORDS + 1]))
 
 
 def fresh_ids(source: Index) -> Bytes:
@@ -391,15 +355,3 @@ def encode(
     for part in run(encoding.part, chunks()):
         encoding.add(part)
     return encoding.finish(run=run, enforce_floor=enforce_floor, again=chunks)
-
-
-def _additions(one: Pass, schema: LinkageSchema) -> list[str]:
-    taken = {component.split(".")[0] for component in one.on}
-    if NAMES in taken:
-        taken |= set(schema.named)
-    return [
-        join(name, derivation)
-        for name, field in schema.fields.items()
-        if name not in taken
-        for derivation in DERIVATIONS[field.kind]
-    ]

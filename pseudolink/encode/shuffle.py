@@ -24,7 +24,7 @@ Index = npt.NDArray[np.int64]
 
 BUCKETS: Final = 128
 #: Bytes of rows that stay in memory where there is somewhere else for them.
-MEMORY: Final = 256 << 20
+MEMORY: Final = 128 << 20
 
 
 class Spill(Protocol):
@@ -107,7 +107,7 @@ class Shuffle:
         self._width, self._make, self._memory = width, spill, memory
         self._spill: Spill | None = None
         self._rows: list[list[Words]] = [[] for _ in range(BUCKETS)]
-        self._order: list[list[Index]] = [[] for _ in range(BUCKETS)]
+        self._order: list[list[npt.NDArray[np.uint32]]] = [[] for _ in range(BUCKETS)]
         self._held = 0
 
     def add(self, thrown: Thrown, first: int) -> None:
@@ -116,7 +116,7 @@ class Shuffle:
             begin, end = thrown.ends[bucket], thrown.ends[bucket + 1]
             if begin < end:
                 self._rows[bucket].append(thrown.rows[begin:end])
-                self._order[bucket].append(thrown.order[begin:end] + first)
+                self._order[bucket].append((thrown.order[begin:end] + first).astype(np.uint32))
         self._held += thrown.rows.nbytes
         if self._make is not None and self._held > self._memory:
             self._put_away(self._make)
@@ -138,7 +138,7 @@ class Shuffle:
             parts of (m, width) rows, and (m,) which row each is; still to be shuffled.
         """
         rows: list[Words] = []
-        order: list[Index] = []
+        order: list[npt.NDArray[np.uint32]] = []
         count = 0
         for bucket in range(BUCKETS):
             away = [] if self._spill is None else list(self._spill.read(bucket))
@@ -148,7 +148,7 @@ class Shuffle:
             count += sum(len(part) for part in self._order[bucket])
             self._rows[bucket], self._order[bucket] = [], []
             if count >= least:
-                yield rows, np.concatenate(order)
+                yield rows, np.concatenate(order).astype(np.int64)
                 rows, order, count = [], [], 0
         if count:
-            yield rows, np.concatenate(order)
+            yield rows, np.concatenate(order).astype(np.int64)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from pseudolink.clean.reader import open_extract
-from pseudolink.encode import chance
+from pseudolink.encode import counts
 from pseudolink.encode.extract import Encoded
 from pseudolink.engines.spill import Spill
 from pseudolink.errors import EmptyInputError, FieldRuleError, FloorError, InputError
@@ -118,7 +118,7 @@ def test_counts_of_chunks_are_those_of_the_whole_however_they_are_merged(
     expected: Encoded, monkeypatch: pytest.MonkeyPatch, pending: int
 ) -> None:
     """Twice over each: an agreement by chance that is one pair off would go unseen."""
-    monkeypatch.setattr(chance, "_PENDING", max(pending, 1))
+    monkeypatch.setattr(counts, "PENDING", max(pending, 1))
     assert encoded(people(), chunk_rows=7).chance == expected.chance
     twice = pd.concat([people(), people()])
     whole = encoded(twice, chunk_rows=10_000, enforce_floor=False)
