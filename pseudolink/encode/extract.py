@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from pseudolink.encode import chance, floor
 from pseudolink.encode.advice import Numbered, Trial, additions
@@ -232,7 +233,9 @@ class Encoding:
         (ids, order, source, company), *counted = run(
             _done, [partial(self._put_down, path, not large), *self._tally.tasks()]
         )
-        company = company or self._company(path, source)
+        if company is None:
+            pa.default_memory_pool().release_unused()
+            company = self._company(path, source)
         self._enforce(company, order, source, again, lambda name: next(read_tokens(path, [name]))[1])
         return Written(ids, source, company, self._tally.measured(counted))
 
