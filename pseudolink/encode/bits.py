@@ -54,6 +54,18 @@ def fresh(sets: Words, covered: Words, asked: Flags, found: Index) -> None:  # p
 
 
 @numba.njit(nogil=True, cache=True)
+def _slot(
+    key: np.uint64, slots: Words, stamp: npt.NDArray[np.int32], now: int
+) -> np.uint64:  # pragma: no cover
+    """Where a key is in a table, or the empty place where it belongs."""
+    mask = np.uint64(len(slots) - 1)
+    at = ((key * _SPREAD) >> np.uint64(24)) & mask
+    while stamp[at] == now and slots[at] != key:
+        at = (at + _ONE) & mask
+    return at
+
+
+@numba.njit(nogil=True, cache=True)
 def alike(
     keys: Words,
     present: Flags,
@@ -77,7 +89,6 @@ def alike(
     Returns:
         how many rows share their key, and how many the most common key has.
     """
-    mask = np.uint64(len(slots) - 1)
     total = 0
     largest = 0
     for row in range(len(keys)):
@@ -85,9 +96,7 @@ def alike(
         if not present[row]:
             continue
         key = keys[row]
-        at = ((key * _SPREAD) >> np.uint64(24)) & mask
-        while stamp[at] == now and slots[at] != key:
-            at = (at + _ONE) & mask
+        at = _slot(key, slots, stamp, now)
         if stamp[at] != now:
             stamp[at] = now
             slots[at] = key
@@ -117,14 +126,11 @@ def pairs(
     now: int,
 ) -> int:  # pragma: no cover
     """How many pairs of rows share their key; the table is as for :func:`alike`."""
-    mask = np.uint64(len(slots) - 1)
     total = 0
     for row in range(len(keys)):
         if present[row]:
             key = keys[row]
-            at = ((key * _SPREAD) >> np.uint64(24)) & mask
-            while stamp[at] == now and slots[at] != key:
-                at = (at + _ONE) & mask
+            at = _slot(key, slots, stamp, now)
             if stamp[at] != now:
                 stamp[at] = now
                 slots[at] = key
