@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from functools import cache
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
 from pseudolink.formats.summary import LinkageSummary
 from pseudolink.report import charts
+from pseudolink.report.environment import environment
 
 
 def whole(value: int) -> str:
@@ -43,15 +44,7 @@ def share(part: int, all_: int) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("pseudolink.report", "templates"),
-        # Party names and purposes come from a file that others wrote.
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
+    made = environment(
         whole=whole,
         probability=probability,
         per_cent=per_cent,
@@ -59,8 +52,8 @@ def _environment() -> Environment:
         share=share,
         counted=charts.counted,
     )
-    environment.globals.update(histogram=charts.histogram, curves=charts.curves, bars=charts.bars)
-    return environment
+    made.globals.update(histogram=charts.histogram, curves=charts.curves, bars=charts.bars)
+    return made
 
 
 def render(summary: LinkageSummary) -> str:

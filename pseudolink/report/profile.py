@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
 from pseudolink.report import charts
+from pseudolink.report.environment import environment
 from pseudolink.report.linkage import share, whole
 from pseudolink.report.meanings import MEANING
 
@@ -216,16 +217,7 @@ def remarks(profile: Mapping[str, Any]) -> Sequence[tuple[str, str, str, str, in
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("pseudolink.report", "templates"),
-        # Names of fields, passes and the file come from files that others may have written.
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(whole=whole, share=share)
-    return environment
+    return environment(whole=whole, share=share)
 
 
 def render(profile: Mapping[str, Any]) -> str:

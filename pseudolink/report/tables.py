@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Template
+
+from pseudolink.report.environment import environment
 
 
 class Sheet(NamedTuple):
@@ -23,17 +25,10 @@ class Sheet(NamedTuple):
 
 
 @cache
-def _template() -> object:
-    environment = Environment(
-        loader=PackageLoader("pseudolink.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
-    return environment.get_template("tables.html")
+def _template() -> Template:
+    return environment().get_template("tables.html")
 
 
 def render(sheets: Sequence[Sheet], notes: Sequence[str]) -> str:
     """The page."""
-    page: str = _template().render(sheets=sheets, notes=notes)  # type: ignore[attr-defined]
-    return page
+    return _template().render(sheets=sheets, notes=notes)
