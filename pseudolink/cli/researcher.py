@@ -120,7 +120,7 @@ def _text(found: Safe, output: Path | None) -> str:
 
 
 def _grid(table: SafeTable) -> list[str]:
-    from pseudolink.release.tables.written import grid, shown, title
+    from pseudolink.release.tables.written import grid, text_of, title
 
     rows, columns, cells = grid(table)
     side = len(rows[0])
@@ -128,7 +128,7 @@ def _grid(table: SafeTable) -> list[str]:
         ["" for _ in range(side)] + [head[level] for head in columns] for level in range(len(columns[0]))
     ]
     for head, line in zip(rows, cells, strict=True):
-        lines.append([*head, *("" if c is None else _number(shown(c.value)) for c in line)])
+        lines.append([*head, *("" if c is None else text_of(c.value) for c in line)])
     widths = [max(len(line[n]) for line in lines) for n in range(len(lines[0]))]
     return [
         title(table.definition),
@@ -141,7 +141,3 @@ def _grid(table: SafeTable) -> list[str]:
             for line in lines
         ),
     ]
-
-
-def _number(value: str | float | int) -> str:
-    return value if isinstance(value, str) else f"{value:,.2f}".removesuffix(".00")

@@ -18,6 +18,7 @@ from pseudolink.clean.reader import read_extract
 from pseudolink.errors import InputError, Problem, TableInputError
 from pseudolink.formats import payload as payloads
 from pseudolink.release.tables import history, written
+from pseudolink.release.tables.cells import key_of
 from pseudolink.release.tables.definition import Definition, Profile, require_sound
 from pseudolink.release.tables.people import read_people, refuse_areas
 from pseudolink.release.tables.safe import Safe, make_safe
@@ -93,7 +94,7 @@ def tables(
             history.entry(
                 one.definition,
                 [
-                    (frozenset([*cell.rows, *cell.columns, *one.definition.where]), float(cell.value))
+                    (key_of((cell.rows, cell.columns), one.definition), float(cell.value))
                     for cell in one.cells
                     if cell.value is not None
                 ],
@@ -133,13 +134,9 @@ def _write(safe: Safe, folder: Path, said: Sequence[str], workbook: bool) -> Non
 
 def _sheet(table: Any) -> Sheet:
     rows, columns, cells = written.grid(table)
-    texts = [["" if cell is None else _text(written.shown(cell.value)) for cell in line] for line in cells]
+    texts = [["" if cell is None else written.text_of(cell.value) for cell in line] for line in cells]
     names = [name for one in table.definition.rows for name in one.columns]
     return Sheet(written.title(table.definition), names, columns, list(zip(rows, texts, strict=True)))
-
-
-def _text(value: str | float | int) -> str:
-    return value if isinstance(value, str) else f"{value:,.2f}".removesuffix(".00")
 
 
 def read_definitions(path: Path) -> list[Definition]:

@@ -164,11 +164,10 @@ def _merged(codes: Index, bad: Flags, need: Need, columns: int) -> bool:
                 best = saved, hidden
         if best is not None:
             saved, hidden = best
-            before = failing(codes, need)
             kept = codes[np.ix_(saved, hidden)]
             codes[np.ix_(saved, hidden)] = 0
             # Whoever moves must not leave a class that held too small.
-            if (failing(codes, need) & ~before).any():
+            if (failing(codes, need) & ~bad).any():
                 codes[np.ix_(saved, hidden)] = kept
                 continue
             return True

@@ -40,8 +40,12 @@ def _joined(left: pa.ChunkedArray, between: str, right: pa.ChunkedArray) -> pa.C
     return pc.binary_join_element_wise(left, right, between)
 
 
-def top_coded(column: pa.ChunkedArray, most: int) -> tuple[pa.ChunkedArray, int]:
-    """Whole numbers as text, those above ``most`` as ``most+``; and how many those are."""
-    above = pc.greater(column, most)
-    text = pc.if_else(above, pa.scalar(f"{most}+"), pc.cast(column, pa.string()))
-    return text, int(pc.sum(above).as_py() or 0)
+def top_coded(column: pa.ChunkedArray, most: int, shown: pa.ChunkedArray | None = None) -> pa.ChunkedArray:
+    """
+    Whole numbers as text, those above ``most`` as ``most+``.
+
+    Args:
+        shown: what stands for the others, such as their bands; the numbers themselves when None.
+    """
+    others = pc.cast(column if shown is None else shown, pa.string())
+    return pc.if_else(pc.greater(column, most), pa.scalar(f"{most}+"), others)

@@ -76,8 +76,7 @@ def protect(table: pa.Table, rules: Rules, *, family: str | None) -> Protected:
             out = _replaced(out, name, coarsened(table.column(name), steps[name][0]))
             columns[name] = {"step": steps[name][0], "suppressed": 0}
         elif name in rules.top:
-            changed, _ = top_coded(table.column(name), rules.top[name])
-            out = _replaced(out, name, changed)
+            out = _replaced(out, name, top_coded(table.column(name), rules.top[name]))
             columns.setdefault(name, {"step": None, "suppressed": 0})
     for name, most in rules.top.items():
         above = pc.sum(pc.greater(table.column(name), most)).as_py()
@@ -96,11 +95,7 @@ def _steps(table: pa.Table, rules: Rules) -> dict[str, tuple[str, ...]]:
 def _levels(column: pa.ChunkedArray, steps: tuple[str, ...], top: int | None) -> list[pa.ChunkedArray]:
     """A column at every step, top-coded; the first as it stands."""
     found = [column, *(coarsened(column, step) for step in steps)]
-    if top is None:
-        return found
-    above = pc.greater(column, top)
-    label = pa.scalar(f"{top}+")
-    return [pc.if_else(above, label, pc.cast(one, pa.string())) for one in found]
+    return found if top is None else [top_coded(column, top, one) for one in found]
 
 
 def _codes(column: pa.ChunkedArray) -> Index:

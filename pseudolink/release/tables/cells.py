@@ -31,6 +31,22 @@ _LEAST_PAIRS = 20
 Place = tuple[tuple[tuple[str, str | None], ...], tuple[tuple[str, str | None], ...]]
 
 
+#: What decides which people are in a cell: column -> category, wherever it stands in a table.
+Key = frozenset[tuple[str, str | None]]
+
+
+def key_of(place: Place, definition: Definition) -> Key:
+    """The conditions of a cell of a table, the table's own among them: equal for the same cell anywhere."""
+    return frozenset([*place[0], *place[1], *definition.where])
+
+
+def indicator(rows: Sequence[Index], atoms: int) -> csr_array:
+    """A matrix of 0 and 1 from the atoms of each row."""
+    starts = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
+    columns = np.concatenate([np.zeros(0, dtype=np.int64), *rows])
+    return csr_array((np.ones(len(columns)), columns, starts), shape=(len(rows), atoms))
+
+
 @dataclass(frozen=True)
 class Atoms:
     """
@@ -159,7 +175,7 @@ class Cells:
 class _Builder:
     def __init__(self, people: People, atoms: Atoms) -> None:
         self.people, self.atoms = people, atoms
-        self.number: dict[tuple[object, ...], int] = {}
+        self.number: dict[Key, int] = {}
         self.places: list[Place] = []
         self.rows: list[Index] = []
         self.measured: list[npt.NDArray[np.float64]] = []
@@ -177,8 +193,7 @@ class _Builder:
         chosen = np.ones(self.people.n, dtype=bool)
         kept = np.ones(len(self.atoms.codes), dtype=bool)
         for name, category in definition.where:
-            categories = self.people.variables[name].categories
-            code = categories.index(category) if category in categories else -1
+            code = self.people.variables[name].code(category)
             chosen &= self.people.variables[name].codes == code
             kept &= self.atoms.column(name) == code
         return chosen, kept
@@ -206,7 +221,7 @@ class _Builder:
             atoms = members[ends[flat] : ends[flat + 1]]
             cells[flat] = self._cell(definition, place, atoms, measured[flat])
             yield int(cells[flat]), place
-        self._group(definition, depths, axes, cells.reshape(shape))
+        self._group(depths, axes, cells.reshape(shape))
 
     def _nodes(self, one: Dimension, depth: int) -> tuple[list[tuple[tuple[str, int], ...]], Index, Index]:
         """Nodes of a dimension at a depth; the node of each person and of each atom."""
@@ -230,8 +245,7 @@ class _Builder:
         return rows, tuple(pair for node in named[len(definition.rows) :] for pair in node)
 
     def _cell(self, definition: Definition, place: Place, atoms: Index, measured: Amounts) -> int:
-        key = frozenset([*place[0], *place[1], *definition.where])
-        number = self.number.setdefault((key,), len(self.places))
+        number = self.number.setdefault(key_of(place, definition), len(self.places))
         if number == len(self.places):
             self.places.append(place)
             self.rows.append(np.sort(atoms))
@@ -262,7 +276,6 @@ class _Builder:
 
     def _group(
         self,
-        definition: Definition,
         depths: tuple[int, ...],
         axes: list[tuple[list[tuple[tuple[str, int], ...]], Index, Index]],
         cells: Index,
@@ -303,15 +316,11 @@ def make_cells(people: People, atoms: Atoms, definitions: Sequence[Definition]) 
     """
     builder = _Builder(people, atoms)
     tables = [builder.table(one) for one in definitions]
-    lengths = [len(row) for row in builder.rows]
-    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    columns = np.concatenate(builder.rows) if builder.rows else np.zeros(0, dtype=np.int64)
-    matrix = csr_array((np.ones(len(columns)), columns, starts), shape=(len(builder.rows), len(atoms.codes)))
     measured = np.stack(builder.measured)
     return Cells(
         builder.places,
         tables,
-        matrix,
+        indicator(builder.rows, len(atoms.codes)),
         measured[:, 0].astype(np.int64),
         measured[:, 1].astype(np.int64),
         measured[:, 2],

@@ -17,18 +17,16 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array
 
 from pseudolink.errors import TableLedgerError
-from pseudolink.release.tables.cells import Atoms, Cells
+from pseudolink.release.tables.cells import Atoms, Cells, Key, indicator, key_of
 from pseudolink.release.tables.definition import Definition, Profile
 from pseudolink.release.tables.knowledge import Facts
 from pseudolink.release.tables.people import People
+from pseudolink.release.tables.rounding import rounded, stands_for
 
 FORMAT: Final = "pseudolink/tables-ledger/1"
 _START: Final = "0" * 64
-
-Key = frozenset[tuple[str, str | None]]
 
 
 @dataclass(frozen=True)
@@ -121,29 +119,20 @@ def facts_of(people: People, atoms: Atoms, earlier: Sequence[Earlier]) -> Facts:
     Cells that name variables that the atoms do not have say nothing of them (5.5).
     """
     rows: list[npt.NDArray[np.int64]] = []
-    low, high = [], []
+    ends = [np.zeros((2, 0))]
     for one in earlier:
-        for key, value in one.cells.items():
-            if any(name not in atoms.names for name, _ in key):
-                continue
-            rows.append(_members(people, atoms, key))
-            half = one.rounding / 2 if value else 0.0
-            low.append(max(np.ceil(value - half), 0.0) if half else value)
-            high.append(np.ceil(value + half) - 1.0 if half else value)
-    if not rows:
-        return Facts.none(len(atoms.codes))
-    starts = np.concatenate([[0], np.cumsum([len(r) for r in rows])])
-    columns = np.concatenate(rows)
-    matrix = csr_array((np.ones(len(columns)), columns, starts), shape=(len(rows), len(atoms.codes)))
-    return Facts(matrix, np.asarray(low), np.asarray(high))
+        told = [key for key in one.cells if all(name in atoms.names for name, _ in key)]
+        rows += [_members(people, atoms, key) for key in told]
+        shown = np.asarray([one.cells[key] for key in told], dtype=np.float64)
+        ends.append(np.stack(stands_for(shown, one.rounding)))
+    low, high = np.concatenate(ends, axis=1)
+    return Facts(indicator(rows, len(atoms.codes)), low, high)
 
 
 def _members(people: People, atoms: Atoms, key: Key) -> npt.NDArray[np.int64]:
     kept = np.ones(len(atoms.codes), dtype=bool)
     for name, category in key:
-        categories = people.variables[name].categories
-        code = categories.index(category) if category in categories else -1
-        kept &= atoms.column(name) == code
+        kept &= atoms.column(name) == people.variables[name].code(category)
     return np.flatnonzero(kept)
 
 
@@ -152,15 +141,13 @@ def differing(
 ) -> npt.NDArray[np.bool_]:
     """tables-v1, 3.1 (4): cells that would show a few who joined or left since."""
     out = np.zeros(len(cells.people), dtype=bool)
-    base = profile.rounding
+    shown = rounded(cells.value, profile.rounding)
     for definition, listed in zip(definitions, cells.tables[: len(definitions)], strict=True):
         if definition.sum is not None:
             continue
         for number, place in listed:
-            key = frozenset([*place[0], *place[1], *definition.where])
-            value = float(cells.value[number])
-            shown = np.floor(value / base + 0.5) * base if base else value
+            key = key_of(place, definition)
             for one in earlier:
                 if one.definition.sum is None and key in one.cells:
-                    out[number] |= 0 < abs(one.cells[key] - shown) <= profile.people
+                    out[number] |= 0 < abs(one.cells[key] - shown[number]) <= profile.people
     return out

@@ -35,10 +35,6 @@ class Facts:
     low: Amounts
     high: Amounts
 
-    @classmethod
-    def none(cls, atoms: int) -> Facts:
-        return cls(csr_array((0, atoms)), np.zeros(0), np.zeros(0))
-
 
 @dataclass(frozen=True)
 class Problem:
@@ -79,10 +75,9 @@ class Problem:
         both = [self.matrix, -self.matrix, self.facts.matrix, -self.facts.matrix]
         return csr_array(vstack(both, format="csr"))
 
-    @cached_property
-    def dense(self) -> npt.NDArray[np.float64]:
-        """(m, a) the matrix, for objectives."""
-        return self.matrix.toarray()
+    def objective(self, cell: int) -> Amounts:
+        """(a,) the row of a cell; all of them at once would not fit into memory for large tables."""
+        return np.asarray(self.matrix[[cell]].toarray().ravel(), dtype=np.float64)
 
     def limits(self, hidden: Amounts) -> Amounts:
         """Right sides of ``rows`` for a pattern: (m,) 1 where a cell is suppressed, fractions between."""
@@ -115,7 +110,7 @@ def reach(problem: Problem, cell: int, hidden: Amounts, sign: int) -> Reach:
     lower = np.where(problem.loose, -problem.truth, -np.inf)
     limits = problem.limits(hidden)
     found = linprog(  # type: ignore[call-overload]  # sparse matrices are taken, and missing in its types
-        -sign * problem.dense[cell],
+        -sign * problem.objective(cell),
         A_ub=problem.rows,
         b_ub=limits,
         bounds=np.column_stack([lower, np.full(len(lower), np.inf)]),
@@ -153,7 +148,7 @@ def interval(
     )
     ends = []
     for sign in (1, -1):
-        found = _solved(sign * problem.dense[cell], bounds, problem.whole)
+        found = _solved(sign * problem.objective(cell), bounds, problem.whole)
         ends.append(sign * found if np.isfinite(found) else np.inf)
     return ends[0], ends[1]
 

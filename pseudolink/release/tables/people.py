@@ -29,6 +29,10 @@ class Variable:
     categories: tuple[str | None, ...]
     codes: Index
 
+    def code(self, category: str | None) -> int:
+        """The number of a category; -1 for one that nobody has."""
+        return self.categories.index(category) if category in self.categories else -1
+
 
 @dataclass(frozen=True)
 class People:

@@ -15,12 +15,13 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from pseudolink.errors import UnsafeTableError
-from pseudolink.release.tables.cells import MOST_ATOMS, Atoms, Cells, Place, make_atoms, make_cells
+from pseudolink.release.tables.cells import MOST_ATOMS, Atoms, Cells, Place, key_of, make_atoms, make_cells
 from pseudolink.release.tables.definition import Definition, Profile
 from pseudolink.release.tables.history import Earlier, differing, facts_of
 from pseudolink.release.tables.knowledge import Problem, interval
 from pseudolink.release.tables.people import People
 from pseudolink.release.tables.primary import DIFFERS, needs, primary
+from pseudolink.release.tables.rounding import rounded, stands_for
 from pseudolink.release.tables.suppression import suppress
 
 Amounts = npt.NDArray[np.float64]
@@ -185,8 +186,7 @@ def _at_stake(cells: Cells, count: int, chosen: Flags, earlier: Sequence[Earlier
     out = _of_tables(cells, count)
     for one, listed in zip(earlier, cells.tables[count:], strict=True):
         for number, place in listed:
-            key = frozenset([*place[0], *place[1], *one.definition.where])
-            out[number] |= bool(chosen[number]) and key not in one.cells
+            out[number] |= bool(chosen[number]) and key_of(place, one.definition) not in one.cells
     return np.flatnonzero(out)
 
 
@@ -203,13 +203,10 @@ def _cost(cells: Cells) -> Amounts:
 
 def _published(value: Amounts, profile: Profile, *, summed: bool) -> tuple[Amounts, Amounts, Amounts]:
     """What is shown of every cell if it is, and the least and most that it can then stand for."""
-    if summed or not profile.rounding:
+    if summed:
         return value, value, value
-    base = profile.rounding
-    shown = np.floor(value / base + 0.5) * base
-    low = np.maximum(np.ceil(shown - base / 2), 0.0)
-    high = np.ceil(shown + base / 2) - 1.0
-    return shown, np.where(value > 0, low, 0.0), np.where(value > 0, high, 0.0)
+    shown = rounded(value, profile.rounding)
+    return shown, *stands_for(shown, profile.rounding)
 
 
 def _audit(problem: Problem, hidden: Flags, low: Amounts, high: Amounts) -> float | None:

@@ -32,6 +32,11 @@ def shown(value: float | int | None) -> str | float | int:
     return SUPPRESSED if value is None else value
 
 
+def text_of(value: float | int | None) -> str:
+    """A value as people read it."""
+    return SUPPRESSED if value is None else f"{value:,.2f}".removesuffix(".00")
+
+
 def notes(safe: Safe, *, source: str, created: str) -> list[str]:
     """What was done, as sentences for whoever reads the table."""
     profile = safe.profile

@@ -74,6 +74,9 @@ def test_a_thousand_small_tables_against_brute_force():
 GEURTS = np.asarray([[4, 3], [2, 1], [3, 3]])  # any table that fits; rows add up to 7, 3, 6
 
 
+NOTHING_KNOWN = Facts(csr_array((0, 6)), np.zeros(0), np.zeros(0))
+
+
 def geurts() -> Problem:
     """Table 10 of Geurts (1992) as Example 3 of the Handbook on Statistical Disclosure Control, 4.2."""
     rows = []
@@ -83,7 +86,7 @@ def geurts() -> Problem:
             mask[slice(None) if row is None else row, slice(None) if column is None else column] = 1
             rows.append(mask.ravel())
     return Problem(
-        csr_array(np.stack(rows)), GEURTS.ravel().astype(float), np.full(12, 1.0), Facts.none(6), True
+        csr_array(np.stack(rows)), GEURTS.ravel().astype(float), np.full(12, 1.0), NOTHING_KNOWN, True
     )
 
 
