@@ -273,6 +273,13 @@ class ScoringError(PseudolinkError):
     code = "PL-SCORE-01"
 
 
+class WrongClassError(ProblemsError, ScoringError):
+    """The pairs that the model took for matches do not look like people met twice."""
+
+    code = "PL-SCORE-02"
+    what = "model of matches"
+
+
 class ReleaseError(PseudolinkError):
     """The release cannot be made from what was given."""
 

@@ -43,6 +43,28 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(command)
 
 
+#: Said where two parties seem to have nobody in common.
+NOBODY = "nothing tells that anybody is in both, so nobody was linked"
+
+
+def min_precision_option(command: F) -> F:
+    """``--min-precision``: choose the threshold by expected precision."""
+    return click.option(
+        "--min-precision",
+        type=click.FloatRange(0, 1),
+        help="Lowest threshold expected to reach it; without it, the one with the best expected F1.",
+    )(command)
+
+
+def threshold_option(command: F) -> F:
+    """``--threshold``: take this match probability."""
+    return click.option(
+        "--threshold",
+        type=click.FloatRange(0, 1),
+        help="Link from this match probability on, whatever is expected of it.",
+    )(command)
+
+
 def passphrase_option(command: F) -> F:
     """``--passphrase-file``: where the passphrase of the key files is; else a prompt asks."""
     return click.option(

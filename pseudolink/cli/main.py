@@ -34,10 +34,18 @@ COMMANDS = {
         "pseudolink.cli.operator:link",
         "Operator: link sealed encodings; the link map is sealed again.",
     ),
+    "explain": (
+        "pseudolink.cli.explaining:explain",
+        "Explain a linkage's model, and the weight of one pair field by field.",
+    ),
     "release": ("pseudolink.cli.releaser:release", "Releaser: join link map and payloads into a dataset."),
     "tables": (
         "pseudolink.cli.researcher:tables",
         "Researcher: tables in which nobody and no family can be identified.",
+    ),
+    "rates": (
+        "pseudolink.cli.rates:rates",
+        "Releaser: count by subgroup how many records are linked.",
     ),
     "ledger": ("pseudolink.cli.reviewer:ledger", "Verify and show the chain of receipts."),
 }

@@ -8,13 +8,16 @@ import click
 
 from pseudolink.cli.common import (
     NEW_PATH,
+    NOBODY,
     READABLE,
     ask_passphrase,
     emit,
     json_option,
+    min_precision_option,
     passphrase_option,
     progress,
     refusals,
+    threshold_option,
 )
 
 
@@ -28,7 +31,8 @@ from pseudolink.cli.common import (
 @click.option("--key", type=READABLE, required=True, help="The operator's ID.party.key.")
 @click.option("-o", "--output", type=NEW_PATH, required=True, help="New folder for link map and report.")
 @click.option("--ledger", type=NEW_PATH, help="Where the receipt goes; default ledger.jsonl beside --output.")
-@click.option("--min-precision", type=click.FloatRange(0, 1), help="Lowest threshold expected to reach it.")
+@min_precision_option
+@threshold_option
 @passphrase_option
 @json_option
 @refusals
@@ -40,6 +44,7 @@ def link(
     output: Path,
     ledger: Path | None,
     min_precision: float | None,
+    threshold: float | None,
     passphrase_file: Path | None,
     as_json: bool,
 ) -> None:
@@ -57,11 +62,13 @@ def link(
             output=output,
             ledger=ledger or output.parent / "ledger.jsonl",
             min_precision=min_precision,
+            threshold=threshold,
             report=report,
         )
     lines = [
         f"{p.left} and {p.right}: {p.links:,} links, expected precision {p.expected_precision:.4f}, "
         f"recall {p.expected_recall:.4f}; {p.ambiguous:,} ambiguous pairs left out"
+        + (f"; {NOBODY}" if p.nobody else "")
         for p in found.summary.pairs
     ]
     lines += [f"for the releaser: {found.link_map}", f"report: {found.report}"]

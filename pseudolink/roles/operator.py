@@ -34,6 +34,7 @@ from pseudolink.keys.party import PartyKey
 from pseudolink.ledger import chain
 from pseudolink.match.compare import largest_component
 from pseudolink.report.linkage import render
+from pseudolink.roles.explaining import MODEL_FILE, model_of
 from pseudolink.roles.linkage import (
     Delivery,
     PairLinkage,
@@ -73,6 +74,7 @@ def link(
     output: Path,
     ledger: Path,
     min_precision: float | None = None,
+    threshold: float | None = None,
     today: date | None = None,
     report: Report = quiet,
 ) -> Linked:
@@ -82,6 +84,7 @@ def link(
     Args:
         packages: one package of encodings from each party, the cohort's among them.
         output: new folder; gets the link map sealed to the releaser, and the operator's report.
+        min_precision, threshold: see ``linkage.link_pair``.
 
     Raises:
         PseudolinkError: whatever does not fit; no output is left then.
@@ -98,7 +101,7 @@ def link(
         raise LinkageError("linking needs the encodings of at least two parties")
     with files.new_folder(output) as folder:
         deliveries, digests = _open(packages, folder, agreed, design, key, today, report)
-        linkages = link_all(deliveries, min_precision=min_precision, report=report)
+        linkages = link_all(deliveries, min_precision=min_precision, threshold=threshold, report=report)
         summary = _summary(deliveries, linkages, agreed, today)
         plain = folder / "plain.parquet"
         found = link_map(linkages)
@@ -106,6 +109,8 @@ def link(
         sealed = _seal(plain, folder / MAP_FILE, found.num_rows, summary, agreed, key, today)
         plain.unlink()
         (folder / REPORT_FILE).write_text(render(summary), encoding="utf-8")
+        model = json.dumps(model_of(linkages).to_json(), indent=1)
+        (folder / MODEL_FILE).write_text(model + "\n", encoding="utf-8")
         (folder / SUMMARY_FILE).write_text(json.dumps(summary.to_json(), indent=2) + "\n", encoding="utf-8")
         chain.append(
             ledger,

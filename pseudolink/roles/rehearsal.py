@@ -6,6 +6,7 @@ The truth column is taken out before the first stage and looked at after the las
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Sequence
@@ -38,9 +39,11 @@ from pseudolink.roles.encoding import (
     encode_table,
     payload_table,
 )
+from pseudolink.roles.explaining import MODEL_FILE, evidence_columns, model_of
 from pseudolink.roles.linkage import Delivery, PairLinkage, Report, link_pair, quiet
 from pseudolink.roles.people import link_map
 from pseudolink.schema import LinkageSchema
+from pseudolink.score import quality
 
 PACKAGES = ("pseudolink", "numpy", "pyarrow", "numba", "scipy", "cryptography", "jellyfish")
 ENGINE = "local"
@@ -152,6 +155,18 @@ def _measures(one: PairLinkage, left: Side, right: Side) -> dict[str, Any]:
         "expected_precision": expected_precision,
         "expected_recall": expected_recall,
         "expected_f1": expected_f1,
+        **{
+            f"{name}_interval": [float(low), float(high)]
+            for name, (low, high) in zip(
+                ("precision", "recall", "f1"), one.band.at(one.threshold, one.curve), strict=True
+            )
+        },
+        "expected_matches": one.estimate.matches.total,
+        "unlinkable": {
+            side.delivery.party: quality.unlinkable(one.estimate, side.delivery.shows, one.threshold)
+            for side in (left, right)
+        },
+        "nobody": one.nobody,
         "threshold": one.threshold,
         "links": links,
         "ambiguous": len(one.links.ambiguous),
@@ -182,6 +197,7 @@ def candidates_table(linkages: Sequence[PairLinkage]) -> pa.Table:
                     "passes": pa.array(np.bitwise_count(pairs.shared).astype(np.int16)),
                     "weight": pa.array(one.scored.weight),
                     "probability": pa.array(one.scored.probability),
+                    **evidence_columns(one),
                 }
             )
         )
@@ -196,6 +212,8 @@ def _keep(folder: Path, sides: Sequence[Side], linkages: Sequence[PairLinkage]) 
             payloads.save(side.payload, place / f"{stem}.payload.parquet")
         linkmap.save(link_map(linkages), place / "linkmap.parquet")
         pq.write_table(candidates_table(linkages), place / "candidates.parquet", compression="zstd")
+        model = json.dumps(model_of(linkages).to_json(), indent=1)
+        (place / MODEL_FILE).write_text(model + "\n", encoding="utf-8")
 
 
 def _names(sources: Sequence[Any]) -> list[str]:
@@ -212,6 +230,7 @@ def rehearse(
     *,
     keep: Path | None = None,
     min_precision: float | None = None,
+    threshold: float | None = None,
     options: Options | None = None,
     report: Report = quiet,
 ) -> dict[str, Any]:
@@ -222,6 +241,7 @@ def rehearse(
         sources: paths, DataFrames or Arrow tables.
         truth: column that is equal exactly for the records of one person.
         keep: new folder for every artefact, unsealed.
+        min_precision, threshold: see ``linkage.link_pair``.
 
     Returns:
         precision, recall, f1 and their estimates, and what it took; with more than two files the
@@ -246,7 +266,13 @@ def rehearse(
     linkages, measures = [], []
     for other in sides[1:]:
         with clock.stage("link"):
-            one = link_pair(sides[0].delivery, other.delivery, min_precision=min_precision, report=report)
+            one = link_pair(
+                sides[0].delivery,
+                other.delivery,
+                min_precision=min_precision,
+                threshold=threshold,
+                report=report,
+            )
         linkages.append(one)
         measures.append(_measures(one, sides[0], other))
     if keep is not None:

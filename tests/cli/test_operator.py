@@ -17,7 +17,7 @@ def test_the_result_as_json_is_the_summary_of_the_report(project: Project, tmp_p
     found = json.loads(result.stdout)
     assert found["summary"] == json.loads((tmp_path / "out" / "summary.json").read_text())
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
-        "linkmap.package", "report.html", "summary.json",
+        "linkmap.package", "model.json", "report.html", "summary.json",
     ]  # fmt: skip
     assert {(p["left"], p["right"]) for p in found["summary"]["pairs"]} == {
         ("council", other) for other in CUSTODIANS[1:]
