@@ -110,6 +110,13 @@ class MissingDependencyError(PseudolinkError):
     code = "PL-DEP-01"
 
 
+class DoNotLinkError(ProblemsError, InputError):
+    """Lines of a do-not-link list are no pair of people of the extract; nothing is encoded."""
+
+    code = "PL-INPUT-05"
+    what = "do-not-link list"
+
+
 # ---------------------------------------------------------------- cleaning
 
 
@@ -265,6 +272,12 @@ class MixedArtefactsError(ProblemsError):
 
     code = "PL-LINK-02"
     what = "packages"
+
+
+class ReviewError(PseudolinkError):
+    """Candidates or labels of a clerical review cannot be used."""
+
+    code = "PL-REVIEW-01"
 
 
 class ScoringError(PseudolinkError):

@@ -17,6 +17,7 @@ from pseudolink.cli.common import (
     min_precision_option,
     progress,
     refusals,
+    resolution_options,
     threshold_option,
 )
 from pseudolink.roles.encoding import Options
@@ -77,6 +78,7 @@ def demo(people: int, out: Path, seed: int, schema: Path | None, as_json: bool) 
 @click.option("--keep", type=NEW_PATH, help="New folder for every artefact, unsealed, for a reviewer.")
 @min_precision_option
 @threshold_option
+@resolution_options
 @click.option("--workers", type=click.IntRange(min=1), help="Threads that encode; all processors without it.")
 @click.option("--strict", is_flag=True, help="Refuse cells that break a rule.")
 @click.option("--ignore-floor", is_flag=True, help="Measure the security floor without refusing.")
@@ -89,6 +91,10 @@ def rehearse(
     keep: Path | None,
     min_precision: float | None,
     threshold: float | None,
+    assignment: str,
+    every_pair: bool,
+    duplicates: tuple[str, ...],
+    no_guard: bool,
     workers: int | None,
     strict: bool,
     ignore_floor: bool,
@@ -100,6 +106,7 @@ def rehearse(
     payload: use test data.
     """
     from pseudolink.roles import rehearsal
+    from pseudolink.roles.resolving import rules_of
 
     options = Options(strict=strict, workers=workers, enforce_floor=not ignore_floor)
     with progress() as report:
@@ -110,6 +117,7 @@ def rehearse(
             keep=keep,
             min_precision=min_precision,
             threshold=threshold,
+            rules=rules_of(assignment, every_pair, duplicates, guard=not no_guard),
             options=options,
             report=report,
         )
@@ -136,6 +144,13 @@ def _rehearsal_text(found: dict[str, Any]) -> str:
             *([NOBODY] if one["nobody"] else []),
             "",
         ]
+    for one in found.get("people", ()):
+        lines.append(
+            f"people with {one['party']}: {one['links']:,} links, {one['carried']:,} over a third party; "
+            f"precision {one['precision']:.4f}, recall {one['recall']:.4f}, F1 {one['f1']:.4f}"
+        )
+    for one in found.get("duplicates", ()):
+        lines.append(f"duplicates in {one['party']}: {one['records']:,} records in {one['groups']:,} groups")
     stages = ", ".join(f"{name} {value:.1f} s" for name, value in found["seconds"].items())
     peak = found["peak_memory_bytes"]
     lines.append(stages if peak is None else f"{stages}; peak memory {peak / 2**20:,.0f} MiB")

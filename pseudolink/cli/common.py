@@ -38,6 +38,38 @@ REFUSED = 1
 UNFORESEEN = "PL-GEN-99"
 
 
+def resolution_options(command: F) -> F:
+    """How links are resolved: ``--assignment``, ``--every-pair``, ``--duplicates``, ``--no-guard``."""
+    for option in (
+        click.option(
+            "--no-guard",
+            is_flag=True,
+            help="Let pairs be links that agree on date of birth, surname and postcode and not on the "
+            "forename: twins, or one person with two forenames.",
+        ),
+        click.option(
+            "--duplicates",
+            multiple=True,
+            metavar="PARTY",
+            help="A party that may hold several records of a person; they are found and linked as one.",
+        ),
+        click.option(
+            "--every-pair",
+            is_flag=True,
+            help="Link all parties with one another, not each with the cohort alone; people are clusters.",
+        ),
+        click.option(
+            "--assignment",
+            type=click.Choice(["greedy", "optimal"]),
+            default="greedy",
+            show_default=True,
+            help="One to one: best pair first, or most right links expected over all.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def json_option(command: F) -> F:
     """``--json``: the result as JSON on standard output."""
     return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(command)

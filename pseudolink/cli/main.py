@@ -38,6 +38,7 @@ COMMANDS = {
         "pseudolink.cli.explaining:explain",
         "Explain a linkage's model, and the weight of one pair field by field.",
     ),
+    "review": ("pseudolink.cli.review:review", "Operator: judge uncertain pairs, blind."),
     "release": ("pseudolink.cli.releaser:release", "Releaser: join link map and payloads into a dataset."),
     "tables": (
         "pseudolink.cli.researcher:tables",

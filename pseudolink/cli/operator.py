@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -17,6 +18,8 @@ from pseudolink.cli.common import (
     passphrase_option,
     progress,
     refusals,
+    resolution_options,
+    say,
     threshold_option,
 )
 
@@ -33,6 +36,14 @@ from pseudolink.cli.common import (
 @click.option("--ledger", type=NEW_PATH, help="Where the receipt goes; default ledger.jsonl beside --output.")
 @min_precision_option
 @threshold_option
+@resolution_options
+@click.option(
+    "--labels",
+    type=READABLE,
+    multiple=True,
+    help="Labels of clerical review of these packages; each file given is used.",
+)
+@click.option("--candidates", is_flag=True, help="Leave candidates.parquet for clerical review.")
 @passphrase_option
 @json_option
 @refusals
@@ -45,12 +56,20 @@ def link(
     ledger: Path | None,
     min_precision: float | None,
     threshold: float | None,
+    assignment: str,
+    every_pair: bool,
+    duplicates: tuple[str, ...],
+    no_guard: bool,
+    labels: tuple[Path, ...],
+    candidates: bool,
     passphrase_file: Path | None,
     as_json: bool,
 ) -> None:
     """Link sealed encodings, each against the cohort; the link map is sealed to the releaser."""
     from pseudolink.keys.party import PartyKey
     from pseudolink.roles import operator as role
+    from pseudolink.roles.resolving import rules_of
+    from pseudolink.roles.review import constraints
 
     own = PartyKey.load(key, ask_passphrase(passphrase_file))
     with progress() as report:
@@ -63,18 +82,41 @@ def link(
             ledger=ledger or output.parent / "ledger.jsonl",
             min_precision=min_precision,
             threshold=threshold,
+            rules=rules_of(
+                assignment,
+                every_pair,
+                duplicates,
+                constraints(labels) if labels else {},
+                guard=not no_guard,
+            ),
+            candidates=candidates,
             report=report,
         )
+    resolution = found.resolution
+    for code, sentence in resolution.warnings:
+        say(f"{code}: {sentence}")
     lines = [
         f"{p.left} and {p.right}: {p.links:,} links, expected precision {p.expected_precision:.4f}, "
         f"recall {p.expected_recall:.4f}; {p.ambiguous:,} ambiguous pairs left out"
         + (f"; {NOBODY}" if p.nobody else "")
         for p in found.summary.pairs
     ]
+    lines += [
+        f"{party}: {links:,} records in the link map, {resolution.carried[party]:,} over a third party"
+        for party, links in resolution.links.items()
+        if resolution.carried
+    ]
+    lines += [f"{party}: {groups:,} groups of duplicates" for party, groups in resolution.duplicates.items()]
+    if resolution.guarded:
+        lines.append(f"{resolution.guarded:,} pairs left out by the guard of twins; see review")
+    if found.candidates:
+        lines.append(f"for clerical review: {found.candidates}")
     lines += [f"for the releaser: {found.link_map}", f"report: {found.report}"]
     result = {
         "link_map": str(found.link_map),
         "report": str(found.report),
         "summary": found.summary.to_json(),
+        "resolution": asdict(resolution),
+        "candidates": str(found.candidates) if found.candidates else None,
     }
     emit(result, "\n".join(lines), as_json=as_json)

@@ -6,9 +6,10 @@ The operator's role calls it on opened packages; a rehearsal calls it on encodin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from pseudolink.formats.encodings import Encodings
 from pseudolink.formats.statistics import Statistics
 from pseudolink.formats.summary import Bin, CurvePoint, Interval, PairSummary, PartySummary, PassCount
 from pseudolink.match import compare
-from pseudolink.resolve.one_to_one import greedy
+from pseudolink.roles.resolving import NOTHING_BARRED, Decided, Rules, prepare, resolve
 from pseudolink.schema import LinkageSchema
 from pseudolink.score import bootstrap, checks, evidence, quality, weigh
 from pseudolink.score.estimate import Estimate, estimate
@@ -41,6 +42,7 @@ class Delivery:
 
     company: the floor as its manifest states it (``floor.Company.to_json``).
     coverage: field -> rows that have a value, as its manifest states it.
+    merged: record ID -> the IDs of all its duplicates and itself, where duplicates became one.
     """
 
     party: str
@@ -50,6 +52,7 @@ class Delivery:
     company: dict[str, Any]
     coverage: dict[str, int]
     schema: LinkageSchema
+    merged: Mapping[bytes, tuple[bytes, ...]] = field(default_factory=dict)
 
     @property
     def records(self) -> int:
@@ -82,12 +85,19 @@ class PairLinkage:
     estimate: Estimate
     curve: quality.Curve
     threshold: float
-    everything: npt.NDArray[np.int64]
+    decided: Decided = NOTHING_BARRED
 
     @property
     def accepted(self) -> npt.NDArray[np.int64]:
         """(l,) indices of the links among the candidates."""
         return self.links.accepted
+
+    @property
+    def guarded(self) -> int:
+        """Pairs at or above the threshold that the guard of twins keeps from being links."""
+        if not len(self.decided.guarded):
+            return 0
+        return int((self.decided.guarded & (self.scored.probability >= self.threshold)).sum())
 
     @property
     def expected(self) -> tuple[float, float, float]:
@@ -97,7 +107,7 @@ class PairLinkage:
     @cached_property
     def band(self) -> bootstrap.Band:
         """95 % intervals of what is expected, at every threshold."""
-        return bootstrap.band(self.estimate, self.scored, self.everything, self.curve)
+        return bootstrap.band(self.estimate, self.scored, self.decided.everything, self.curve)
 
     @property
     def nobody(self) -> bool:
@@ -111,6 +121,7 @@ def link_pair(
     *,
     min_precision: float | None = None,
     threshold: float | None = None,
+    rules: Rules | None = None,
     report: Report = quiet,
 ) -> PairLinkage:
     """
@@ -120,6 +131,7 @@ def link_pair(
         min_precision: take the lowest threshold that is expected to reach it; without it, the
             threshold with the best expected F1.
         threshold: take this one, a match probability, instead.
+        rules: how to resolve; greedily, without labels, unless it says otherwise.
 
     Raises:
         UsageError: a threshold and a least precision.
@@ -139,18 +151,19 @@ def link_pair(
     kinds = {name: one.kind for name, one in schema.fields.items()}
     checks.require_matches(fitted, kinds, pair=f"{left.party} and {right.party}")
     report(title, 2, 4)
+    rules = rules or Rules()
     scored = weigh.weigh(fitted, pairs, left.shows, right.shows)
     report(title, 3, 4)
-    everything = greedy(scored, 0.0)
+    scored, decided = prepare(scored, left.encodings, right.encodings, schema, rules)
+    everything = resolve(scored, decided, rules)
     curve = quality.curve(scored, everything, fitted.matches.total)
     if threshold is None:
         threshold = quality.choose(curve, min_precision)
     reached = everything.accepted[scored.probability[everything.accepted] >= threshold]
     tied = _tied(scored, everything.ambiguous, threshold)
     report(title, 4, 4)
-    return PairLinkage(
-        left, right, scored, Links(reached, tied), fitted, curve, threshold, everything.accepted
-    )
+    decided = replace(decided, everything=everything.accepted)
+    return PairLinkage(left, right, scored, Links(reached, tied), fitted, curve, threshold, decided)
 
 
 def _tied(scored: Scored, ambiguous: npt.NDArray[np.int64], threshold: float) -> npt.NDArray[np.int64]:
@@ -173,13 +186,20 @@ def link_all(
     *,
     min_precision: float | None = None,
     threshold: float | None = None,
+    rules: Rules | None = None,
     report: Report = quiet,
 ) -> list[PairLinkage]:
-    """Link every further party with the first, the cohort."""
-    cohort = deliveries[0]
+    """
+    Link every further party with the first, the cohort; where the rules say so, with one another too.
+
+    Linkages with the cohort come first, in the order of the deliveries.
+    """
+    ends = [(deliveries[0], other) for other in deliveries[1:]]
+    if rules is not None and rules.every_pair:
+        ends += combinations(deliveries[1:], 2)
     return [
-        link_pair(cohort, other, min_precision=min_precision, threshold=threshold, report=report)
-        for other in deliveries[1:]
+        link_pair(a, b, min_precision=min_precision, threshold=threshold, rules=rules, report=report)
+        for a, b in ends
     ]
 
 

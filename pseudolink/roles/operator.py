@@ -26,7 +26,7 @@ from pseudolink.errors import (
     Problem,
 )
 from pseudolink.formats import encodings as encoding_files
-from pseudolink.formats import linkmap
+from pseudolink.formats import linkmap, reviews
 from pseudolink.formats.manifest import Manifest
 from pseudolink.formats.statistics import Statistics
 from pseudolink.formats.summary import LinkageSummary
@@ -34,6 +34,9 @@ from pseudolink.keys.party import PartyKey
 from pseudolink.ledger import chain
 from pseudolink.match.compare import largest_component
 from pseudolink.report.linkage import render
+from pseudolink.resolve.clusters import MOST_DUPLICATES
+from pseudolink.roles import duplicates
+from pseudolink.roles.candidates import candidates_table, expected_of
 from pseudolink.roles.explaining import MODEL_FILE, model_of
 from pseudolink.roles.linkage import (
     Delivery,
@@ -44,7 +47,8 @@ from pseudolink.roles.linkage import (
     party_summary,
     quiet,
 )
-from pseudolink.roles.people import link_map
+from pseudolink.roles.people import People, link_map, people_of
+from pseudolink.roles.resolving import Rules, require_known
 from pseudolink.roles.stated import statistics_problems
 from pseudolink.schema import LinkageSchema, load_schema
 from pseudolink.seal.package import file_digest, open_package, seal
@@ -53,7 +57,30 @@ LINK_MAP = "link_map"
 MAP_FILE = "linkmap.package"
 REPORT_FILE = "report.html"
 SUMMARY_FILE = "summary.json"
+CANDIDATES_FILE = "candidates.parquet"
 ENGINE = "local"
+#: Code of the warning that groups of duplicates reached the cap (resolution-v1, 6.6).
+CAPPED = "PL-RESOLVE-01"
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """
+    What became of the links.
+
+    links: party -> its records in the link map; carried: those that came over a third party's
+    record. guarded: pairs that would be links but for the guard of twins. ambiguous, contradicted:
+    links that other parties' evidence left out. duplicates: party -> groups of duplicates.
+    warnings: (code, sentence).
+    """
+
+    links: dict[str, int]
+    carried: dict[str, int]
+    guarded: int
+    ambiguous: int
+    contradicted: int
+    duplicates: dict[str, int]
+    warnings: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,6 +90,8 @@ class Linked:
     link_map: Path
     report: Path
     summary: LinkageSummary
+    resolution: Resolution
+    candidates: Path | None = None
 
 
 def link(
@@ -75,6 +104,8 @@ def link(
     ledger: Path,
     min_precision: float | None = None,
     threshold: float | None = None,
+    rules: Rules | None = None,
+    candidates: bool = False,
     today: date | None = None,
     report: Report = quiet,
 ) -> Linked:
@@ -85,6 +116,7 @@ def link(
         packages: one package of encodings from each party, the cohort's among them.
         output: new folder; gets the link map sealed to the releaser, and the operator's report.
         min_precision, threshold: see ``linkage.link_pair``.
+        rules: how links are resolved. candidates: leave the operator a file for clerical review.
 
     Raises:
         PseudolinkError: whatever does not fit; no output is left then.
@@ -101,17 +133,28 @@ def link(
         raise LinkageError("linking needs the encodings of at least two parties")
     with files.new_folder(output) as folder:
         deliveries, digests = _open(packages, folder, agreed, design, key, today, report)
-        linkages = link_all(deliveries, min_precision=min_precision, threshold=threshold, report=report)
+        rules = rules or Rules()
+        require_known(rules.labels, [one.encodings for one in deliveries])
+        merged, told = duplicates.merge(deliveries, rules)
+        linkages = link_all(
+            merged, min_precision=min_precision, threshold=threshold, rules=rules, report=report
+        )
         summary = _summary(deliveries, linkages, agreed, today)
         plain = folder / "plain.parquet"
-        found = link_map(linkages)
+        people = people_of(linkages)
+        found = link_map(linkages, people)
         linkmap.save(found, plain)
-        sealed = _seal(plain, folder / MAP_FILE, found.num_rows, summary, agreed, key, today)
+        resolved = _resolved(people, linkages, told, agreed.cohort.id)
+        sealed = _seal(plain, folder / MAP_FILE, found.num_rows, summary, resolved, agreed, key, today)
         plain.unlink()
         (folder / REPORT_FILE).write_text(render(summary), encoding="utf-8")
         model = json.dumps(model_of(linkages).to_json(), indent=1)
         (folder / MODEL_FILE).write_text(model + "\n", encoding="utf-8")
         (folder / SUMMARY_FILE).write_text(json.dumps(summary.to_json(), indent=2) + "\n", encoding="utf-8")
+        if candidates:
+            reviews.save_candidates(
+                candidates_table(linkages), expected_of(linkages), folder / CANDIDATES_FILE
+            )
         chain.append(
             ledger,
             key,
@@ -120,10 +163,41 @@ def link(
             details={
                 "packages": digests,
                 "links": [{"left": p.left, "right": p.right, "links": p.links} for p in summary.pairs],
+                "rules": {
+                    "assignment": rules.assignment,
+                    "every_pair": rules.every_pair,
+                    "duplicates": sorted(rules.duplicates),
+                    "labels": len(rules.labels),
+                    "guard": rules.guard,
+                },
                 LINK_MAP: sealed,
             },
         )
-    return Linked(output / MAP_FILE, output / REPORT_FILE, summary)
+    kept = output / CANDIDATES_FILE if candidates else None
+    return Linked(output / MAP_FILE, output / REPORT_FILE, summary, resolved, kept)
+
+
+def _resolved(
+    people: People, linkages: Sequence[PairLinkage], told: Sequence[duplicates.Found], cohort: str
+) -> Resolution:
+    warnings = [
+        (
+            CAPPED,
+            f"{one.party}: {one.capped:,} links of duplicates would have made groups of more than "
+            f"{MOST_DUPLICATES} records and were left out; look for a value that many records share",
+        )
+        for one in told
+        if one.capped
+    ]
+    return Resolution(
+        links={party: len(joined) for party, joined in people.joined.items()},
+        carried=dict(people.carried),
+        guarded=sum(one.guarded for one in linkages if one.left.party == cohort),
+        ambiguous=people.ambiguous,
+        contradicted=people.contradicted,
+        duplicates={one.party: one.groups for one in told},
+        warnings=tuple(warnings),
+    )
 
 
 def _open(
@@ -237,6 +311,7 @@ def _seal(
     target: Path,
     rows: int,
     summary: LinkageSummary,
+    resolved: Resolution,
     agreed: Agreement,
     key: PartyKey,
     today: date,
@@ -245,12 +320,14 @@ def _seal(
         {
             "left": pair.left,
             "right": pair.right,
-            "links": pair.links,
+            "links": resolved.links[pair.right],
             # As text: a manifest holds no floating point.
             "expected_precision": f"{pair.expected_precision:.4f}",
             "expected_recall": f"{pair.expected_recall:.4f}",
         }
+        # Of parties beside the cohort nothing is said, not even how many people they share.
         for pair in summary.pairs
+        if pair.left == agreed.cohort.id
     ]
     manifest = Manifest(
         artefact=LINK_MAP,
@@ -266,6 +343,6 @@ def _seal(
         rows=rows,
         software=summary.software,
         content_sha256=file_digest(plain),
-        statistics={"pairs": quality},
+        statistics={"pairs": quality, "duplicates": sorted(resolved.duplicates)},
     )
     return seal(plain, target, manifest, agreed, key, today=today)
