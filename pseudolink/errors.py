@@ -12,6 +12,7 @@ package's, the data's (floor, linkage) or the release's.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 
@@ -265,6 +266,22 @@ class LinkageError(PseudolinkError):
     """The linkage cannot go on with what it was given."""
 
     code = "PL-LINK-01"
+
+
+class FilterWidthError(UsageError):
+    """Filters that are to be compared are not arrays of filters, or differ in their words."""
+
+    code = "PL-MATCH-01"
+
+
+class TooManyPairsError(LinkageError):
+    """More pairs than may be held; ``suggested`` is a threshold that should bring fewer, or None."""
+
+    code = "PL-MATCH-02"
+
+    def __init__(self, message: str, *, suggested: Fraction | None = None, advice: str | None = None) -> None:
+        super().__init__(message, advice=advice)
+        self.suggested = suggested
 
 
 class MixedArtefactsError(ProblemsError):

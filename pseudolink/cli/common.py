@@ -158,12 +158,17 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
             yield report
     else:
         seen: dict[str, float] = {}
+        begun: dict[str, tuple[float, int]] = {}
 
         def report_line(stage: str, done: int, total: int) -> None:
             now = time.monotonic()
             if stage not in seen or now - seen[stage] > 10:
                 seen[stage] = now
-                say(f"{stage}: {done:,} of {total:,}")
+                since, first = begun.setdefault(stage, (now, done))
+                left = ""
+                if first < done < total:
+                    left = f", about {(now - since) * (total - done) / (done - first):,.0f} s left"
+                say(f"{stage}: {done:,} of {total:,}{left}")
 
         yield report_line
 

@@ -29,7 +29,7 @@ COMMANDS = {
         "Count coverage and invalid values of an extract by field.",
     ),
     "encode": ("pseudolink.cli.custodian:encode", "Custodian: encode an extract and seal both halves of it."),
-    "clk": ("pseudolink.cli.clk:clk", "Make CLKs bit for bit as clkhash does."),
+    "clk": ("pseudolink.cli.clk:clk", "Make CLKs bit for bit as clkhash does, and match them."),
     "link": (
         "pseudolink.cli.operator:link",
         "Operator: link sealed encodings; the link map is sealed again.",

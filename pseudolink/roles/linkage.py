@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import combinations
 from typing import Any
 
@@ -21,6 +21,7 @@ from pseudolink.formats.encodings import Encodings
 from pseudolink.formats.statistics import Statistics
 from pseudolink.formats.summary import Bin, CurvePoint, Interval, PairSummary, PartySummary, PassCount
 from pseudolink.match import compare
+from pseudolink.match.shards import Work
 from pseudolink.roles.resolving import NOTHING_BARRED, Decided, Rules, prepare, resolve
 from pseudolink.schema import LinkageSchema
 from pseudolink.score import bootstrap, checks, evidence, quality, weigh
@@ -122,12 +123,14 @@ def link_pair(
     min_precision: float | None = None,
     threshold: float | None = None,
     rules: Rules | None = None,
+    work: Work | None = None,
     report: Report = quiet,
 ) -> PairLinkage:
     """
     Link two parties one to one.
 
     Args:
+        work: where the join keeps finished shards, and the memory it may take; else all in memory.
         min_precision: take the lowest threshold that is expected to reach it; without it, the
             threshold with the best expected F1.
         threshold: take this one, a match probability, instead.
@@ -144,7 +147,10 @@ def link_pair(
     schema = left.schema
     title = f"link {left.party} and {right.party}"
     report(title, 0, 4)
-    pairs = compare.candidates(left.encodings, right.encodings, schema)
+    joining = f"match {left.party} and {right.party}"
+    pairs = compare.candidates(
+        left.encodings, right.encodings, schema, work=work, report=partial(report, joining)
+    )
     report(title, 1, 4)
     model = evidence.build(schema, [left.chance, right.chance])
     fitted = estimate(model, pairs, (left.alike, left.shows), (right.alike, right.shows))
@@ -181,12 +187,19 @@ def _tied(scored: Scored, ambiguous: npt.NDArray[np.int64], threshold: float) ->
     return ambiguous[together >= threshold - 1e-9]
 
 
+def ends(deliveries: Sequence[Delivery], *, every_pair: bool) -> list[tuple[Delivery, Delivery]]:
+    """Which two parties are linked: each with the first, the cohort, and then, if asked, the others."""
+    found = [(deliveries[0], other) for other in deliveries[1:]]
+    return [*found, *combinations(deliveries[1:], 2)] if every_pair else found
+
+
 def link_all(
     deliveries: Sequence[Delivery],
     *,
     min_precision: float | None = None,
     threshold: float | None = None,
     rules: Rules | None = None,
+    work: Work | None = None,
     report: Report = quiet,
 ) -> list[PairLinkage]:
     """
@@ -194,12 +207,17 @@ def link_all(
 
     Linkages with the cohort come first, in the order of the deliveries.
     """
-    ends = [(deliveries[0], other) for other in deliveries[1:]]
-    if rules is not None and rules.every_pair:
-        ends += combinations(deliveries[1:], 2)
     return [
-        link_pair(a, b, min_precision=min_precision, threshold=threshold, rules=rules, report=report)
-        for a, b in ends
+        link_pair(
+            left,
+            right,
+            min_precision=min_precision,
+            threshold=threshold,
+            rules=rules,
+            work=None if work is None else work.inside(left.party).inside(right.party),
+            report=report,
+        )
+        for left, right in ends(deliveries, every_pair=rules is not None and rules.every_pair)
     ]
 
 

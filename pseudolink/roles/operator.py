@@ -4,9 +4,12 @@ The operator: link the encodings of all parties. Holds no linkage key, no attrib
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
@@ -25,14 +28,17 @@ from pseudolink.errors import (
     NotPermittedError,
     Problem,
 )
-from pseudolink.formats import encodings as encoding_files
 from pseudolink.formats import linkmap, reviews
 from pseudolink.formats.manifest import Manifest
 from pseudolink.formats.statistics import Statistics
+from pseudolink.formats.stored import open_stored
 from pseudolink.formats.summary import LinkageSummary
 from pseudolink.keys.party import PartyKey
 from pseudolink.ledger import chain
 from pseudolink.match.compare import largest_component
+from pseudolink.match.expect import Expected
+from pseudolink.match.expect import expect as expected
+from pseudolink.match.shards import Work
 from pseudolink.report.linkage import render
 from pseudolink.resolve.clusters import MOST_DUPLICATES
 from pseudolink.roles import duplicates
@@ -42,6 +48,7 @@ from pseudolink.roles.linkage import (
     Delivery,
     PairLinkage,
     Report,
+    ends,
     link_all,
     pair_summary,
     party_summary,
@@ -85,13 +92,18 @@ class Resolution:
 
 @dataclass(frozen=True)
 class Linked:
-    """What was written, and the summary that the report shows."""
+    """
+    What was written, and the summary that the report shows.
+
+    left_out: giant blocks whose pairs were not compared, a sentence for each pass.
+    """
 
     link_map: Path
     report: Path
     summary: LinkageSummary
     resolution: Resolution
     candidates: Path | None = None
+    left_out: tuple[str, ...] = ()
 
 
 def link(
@@ -106,39 +118,45 @@ def link(
     threshold: float | None = None,
     rules: Rules | None = None,
     candidates: bool = False,
+    memory: int | None = None,
     today: date | None = None,
     report: Report = quiet,
 ) -> Linked:
     """
     Link the sealed encodings of two or more parties, each against the cohort.
 
+    A run that was killed goes on where it was: it finds the finished parts of its joins beside the
+    output. A run that ends by itself leaves nothing there.
+
     Args:
         packages: one package of encodings from each party, the cohort's among them.
         output: new folder; gets the link map sealed to the releaser, and the operator's report.
         min_precision, threshold: see ``linkage.link_pair``.
         rules: how links are resolved. candidates: leave the operator a file for clerical review.
+        memory: bytes that the join may take; half of the machine's when None.
 
     Raises:
         PseudolinkError: whatever does not fit; no output is left then.
     """
     files.refuse_existing(output)
     today = today or today_utc()
-    agreed = load_signed(agreement, today)
-    party = require_own_key(agreed, key)
-    if party.role != "operator":
-        raise NotPermittedError(f"{party.id!r} is not the operator; only the operator links")
-    design = load_schema(schema)
-    agreed.require_schema(design.digest)
-    if len(packages) < 2:
-        raise LinkageError("linking needs the encodings of at least two parties")
+    agreed, design = _allowed(packages, agreement, schema, key, today)
     with files.new_folder(output) as folder:
-        deliveries, digests = _open(packages, folder, agreed, design, key, today, report)
+        opened = folder / "opened"
+        opened.mkdir(mode=0o700)
+        deliveries, digests = _open(packages, opened, agreed, design, key, today, report)
         rules = rules or Rules()
         require_known(rules.labels, [one.encodings for one in deliveries])
         merged, told = duplicates.merge(deliveries, rules)
-        linkages = link_all(
-            merged, min_precision=min_precision, threshold=threshold, rules=rules, report=report
-        )
+        with files.work_folder(output, _decides(digests, agreed, design, merged)) as place:
+            linkages = link_all(
+                merged,
+                min_precision=min_precision,
+                threshold=threshold,
+                rules=rules,
+                work=Work(place, memory or half_of_memory()),
+                report=report,
+            )
         summary = _summary(deliveries, linkages, agreed, today)
         plain = folder / "plain.parquet"
         people = people_of(linkages)
@@ -147,6 +165,7 @@ def link(
         resolved = _resolved(people, linkages, told, agreed.cohort.id)
         sealed = _seal(plain, folder / MAP_FILE, found.num_rows, summary, resolved, agreed, key, today)
         plain.unlink()
+        shutil.rmtree(opened)
         (folder / REPORT_FILE).write_text(render(summary), encoding="utf-8")
         model = json.dumps(model_of(linkages).to_json(), indent=1)
         (folder / MODEL_FILE).write_text(model + "\n", encoding="utf-8")
@@ -174,7 +193,7 @@ def link(
             },
         )
     kept = output / CANDIDATES_FILE if candidates else None
-    return Linked(output / MAP_FILE, output / REPORT_FILE, summary, resolved, kept)
+    return Linked(output / MAP_FILE, output / REPORT_FILE, summary, resolved, kept, _left_out(linkages))
 
 
 def _resolved(
@@ -200,6 +219,81 @@ def _resolved(
     )
 
 
+def _left_out(linkages: Sequence[PairLinkage]) -> tuple[str, ...]:
+    """Blocks too large to compare, in words."""
+    return tuple(
+        f"{one.left.party} and {one.right.party}, pass {giant.name}: {giant.blocks:,} giant blocks "
+        f"({giant.left_rows:,} and {giant.right_rows:,} rows, {giant.pairs:,} pairs) were left out"
+        for one in linkages
+        for giant in one.scored.candidates.giants
+    )
+
+
+def expect(
+    packages: Sequence[Path],
+    *,
+    agreement: Path,
+    schema: Path,
+    key: PartyKey,
+    output: Path,
+    every_pair: bool = False,
+    memory: int | None = None,
+    today: date | None = None,
+    report: Report = quiet,
+) -> dict[str, Expected]:
+    """
+    What :func:`link` would bring and take, by two parties, from a sample. Nothing is written.
+
+    Raises:
+        PseudolinkError: whatever :func:`link` would refuse before it joins.
+    """
+    files.refuse_existing(output)
+    today = today or today_utc()
+    agreed, design = _allowed(packages, agreement, schema, key, today)
+    with files.scratch_folder(output) as folder:
+        deliveries, _ = _open(packages, folder, agreed, design, key, today, report)
+        allowed = memory or half_of_memory()
+        return {
+            f"{left.party} and {right.party}": expected(left.encodings, right.encodings, allowed)
+            for left, right in ends(deliveries, every_pair=every_pair)
+        }
+
+
+def half_of_memory() -> int:
+    """Bytes: half of what the machine has; two GiB where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    except (AttributeError, ValueError, OSError):
+        return 2 << 30
+
+
+def _allowed(
+    packages: Sequence[Path], agreement: Path, schema: Path, key: PartyKey, today: date
+) -> tuple[Agreement, LinkageSchema]:
+    agreed = load_signed(agreement, today)
+    party = require_own_key(agreed, key)
+    if party.role != "operator":
+        raise NotPermittedError(f"{party.id!r} is not the operator; only the operator links")
+    design = load_schema(schema)
+    agreed.require_schema(design.digest)
+    if len(packages) < 2:
+        raise LinkageError("linking needs the encodings of at least two parties")
+    return agreed, design
+
+
+def _decides(
+    digests: Mapping[str, str], agreed: Agreement, design: LinkageSchema, deliveries: Sequence[Delivery]
+) -> str:
+    """One digest of all that decides what a join finds: other inputs, other finished shards."""
+    merged = {
+        one.party: hashlib.sha256(one.encodings.records.tobytes()).hexdigest()
+        for one in deliveries
+        if one.merged
+    }
+    inputs = [*digests.items(), agreed.digest, design.digest, version("pseudolink"), merged]
+    return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
+
+
 def _open(
     packages: Sequence[Path],
     folder: Path,
@@ -215,14 +309,13 @@ def _open(
     digests = {}
     for number, package in enumerate(packages):
         report("open", number, len(packages))
-        plain = folder / "opened.parquet"
+        plain = folder / f"{number}.parquet"
         manifest = open_package(
             package, plain, agreement=agreed, recipient=key, artefact="encodings", today=today
         )
         manifests.append(manifest)
         deliveries.append(_delivery(plain, manifest, agreed, design))
         digests[manifest.sender] = file_digest(package)
-        plain.unlink()
     report("open", len(packages), len(packages))
     problems = _mixed(manifests, agreed)
     if problems:
@@ -248,7 +341,7 @@ def _mixed(manifests: Sequence[Manifest], agreed: Agreement) -> list[Problem]:
 
 
 def _delivery(plain: Path, manifest: Manifest, agreed: Agreement, design: LinkageSchema) -> Delivery:
-    encodings = encoding_files.load(plain, design.layout)
+    encodings = open_stored(plain, design.layout)
     statistics: dict[str, Any] = dict(manifest.statistics)
     width = encodings.records.shape[1]
     records = len(np.unique(np.ascontiguousarray(encodings.records).view(f"V{width}")))
