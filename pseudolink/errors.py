@@ -367,3 +367,13 @@ class NotAcceptedError(PseudolinkError):
     """The releaser did not accept the disclosure report; nothing was released."""
 
     code = "PL-DISC-03"
+
+
+# ---------------------------------------------------------------- evidence
+
+
+class EvidenceError(ProblemsError):
+    """Artefacts that were given as evidence are broken; the document was written and names them."""
+
+    code = "PL-EVID-01"
+    what = "evidence"

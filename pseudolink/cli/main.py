@@ -48,6 +48,10 @@ COMMANDS = {
         "pseudolink.cli.rates:rates",
         "Releaser: count by subgroup how many records are linked.",
     ),
+    "evidence": (
+        "pseudolink.cli.evidence:evidence",
+        "Reviewer: record of processing, DPIA annex and promises, from the project's own artefacts.",
+    ),
     "ledger": ("pseudolink.cli.reviewer:ledger", "Verify and show the chain of receipts."),
 }
 

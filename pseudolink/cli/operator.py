@@ -123,8 +123,8 @@ def link(
                 memory=allowed,
                 report=report,
             )
-        told = {parties: asdict(one) for parties, one in expected.items()}
-        text = "\n".join(_expected(parties, one) for parties, one in expected.items())
+        told = [{"left": left, "right": right, **asdict(one)} for (left, right), one in expected.items()]
+        text = "\n".join(_expected(f"{left} and {right}", one) for (left, right), one in expected.items())
         emit({"expected": told}, text, as_json=as_json)
         return
     with progress() as report:

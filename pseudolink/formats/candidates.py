@@ -82,6 +82,11 @@ class Presence:
         """Number of records."""
         return len(self.tokens) if self.people is None else self.people
 
+    def with_token(self, number: int) -> int:
+        """Records with a token in this pass, in any of their rows."""
+        has = (self.tokens >> np.uint64(number)) & np.uint64(1) == 1
+        return int(has.sum()) if self.first is None else len(np.unique(self.first[has]))
+
 
 @dataclass(frozen=True)
 class Scored:

@@ -86,6 +86,10 @@ class Candidates:
         return [name.removeprefix(LEVEL) for name in self.table.column_names if name.startswith(LEVEL)]
 
 
+#: What ``explain`` reads, and review does not look at: what a pair shares and could have shared.
+EVIDENCE = {"shared": pa.uint64(), "levels": pa.int64(), "held": pa.uint64(), "compared": pa.int64()}
+
+
 def save_candidates(table: pa.Table, expected: Sequence[Expected], path: Path) -> None:
     """Write candidates to ``path`` (the caller gives a temporary name)."""
     note = {"format": CANDIDATES_FORMAT, "pairs": [asdict(one) for one in expected]}
@@ -104,7 +108,8 @@ def load_candidates(path: Path) -> Candidates:
     source = path.name
     table = parquet.read(path, source=source)
     problems = []
-    for name, kind in _COLUMNS.items():
+    wanted = {**_COLUMNS, **(EVIDENCE if set(EVIDENCE) & set(table.column_names) else {})}
+    for name, kind in wanted.items():
         if name not in table.column_names:
             problems.append(Problem(name, "column is missing"))
         elif table.schema.field(name).type != kind:
@@ -115,7 +120,7 @@ def load_candidates(path: Path) -> Candidates:
                 problems.append(Problem(name, "must be text"))
             elif set(pc.unique(table.column(name)).to_pylist()) - {*LEVELS, None}:
                 problems.append(Problem(name, "has words that are no comparison level"))
-        elif name not in _COLUMNS:
+        elif name not in wanted:
             problems.append(Problem(name, "column is not in the format"))
         if table.column(name).null_count:
             problems.append(Problem(name, "has nulls"))

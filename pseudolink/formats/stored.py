@@ -65,11 +65,10 @@ def open_stored(path: Path, layout: Layout) -> Encodings:
         with pq.ParquetFile(path) as file:
             # The rules on columns, on a table of no rows; the list of pairs needs its rows.
             from_table(file.schema_arrow.empty_table(), layout, source=source)
-            listed, problems = apart.read(
-                file.read(["record", *({apart.APART} & set(file.schema_arrow.names))])
-            )
-            records = file.read(["record"])
-            problems += [Problem("record", "has nulls")] if records.column(0).null_count else []
+            kept = file.read(["record", *({apart.APART} & set(file.schema_arrow.names))])
+            records = kept.column("record")
+            listed, problems = apart.read(kept)
+            problems += [Problem("record", "has nulls")] if records.null_count else []
             for name, width in layout.items():
                 if width and not _together(file, name):
                     problems.append(Problem(f"{name}.filter", "must be null exactly where the token is"))

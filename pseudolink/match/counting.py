@@ -11,7 +11,7 @@ The vector code is written out in LLVM's terms, because no loop of Python is rec
 carry-save adder. It is the same on every machine; where the processor has AVX-512, an adder is
 two instructions.
 
-Source: specs/matching-v1.md, section 4; specs/adr/0045 has the reasons and what was measured.
+Source: specs/matching-v1.md, section 4; specs/adr/0035 has the reasons and what was measured.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """
 What a join will bring and take, from a sample, before it is done.
 
-Source: specs/matching-v1.md, section 1; specs/adr/0046.
+Source: specs/matching-v1.md, section 1; specs/adr/0036.
 """
 
 from __future__ import annotations

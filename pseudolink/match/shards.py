@@ -5,7 +5,7 @@ Memory is that of one shard, and of the candidate pairs in the end. Tokens are r
 range rather than written anew: a work folder holds numbers of rows and nothing that was encoded. A
 shard stands under its name when it is whole, so a run that was killed goes on behind the last one.
 
-Source: specs/matching-v1.md, section 1; specs/adr/0046 has the reasons.
+Source: specs/matching-v1.md, section 1; specs/adr/0036 has the reasons.
 """
 
 from __future__ import annotations

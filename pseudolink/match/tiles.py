@@ -1,7 +1,7 @@
 """
 Filters laid out for the compiled loop: planes of the right side, walks of the left one.
 
-Source: specs/matching-v1.md, section 4; specs/adr/0045 has the reasons.
+Source: specs/matching-v1.md, section 4; specs/adr/0035 has the reasons.
 """
 
 from __future__ import annotations

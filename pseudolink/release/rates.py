@@ -4,7 +4,7 @@ Linkage rates by subgroup, for reporting on the quality of a linkage, under rule
 Whom a linkage misses matters as much as how many. The releaser is the only one who holds both the
 links and attributes, so it counts; the operator is told nothing more of anybody than without.
 
-Source: specs/rates-v1.md; specs/adr/0039.
+Source: specs/rates-v1.md; specs/adr/0029.
 """
 
 from __future__ import annotations

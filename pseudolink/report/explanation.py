@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
 from pseudolink.formats.model import FieldShares, LinkageModel
 from pseudolink.report import charts
+from pseudolink.report.environment import environment
 from pseudolink.report.linkage import decimal, per_cent, probability, whole
 
 #: What a bar of the waterfall adds: its name, bits, and what the pair shows of it.
@@ -53,16 +54,9 @@ def shares_of(field: FieldShares) -> list[tuple[str, float, float, float | None]
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("pseudolink.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(whole=whole, probability=probability, per_cent=per_cent, decimal=decimal)
-    environment.globals.update(waterfall=charts.waterfall, shares_of=shares_of)
-    return environment
+    made = environment(whole=whole, probability=probability, per_cent=per_cent, decimal=decimal)
+    made.globals.update(waterfall=charts.waterfall, shares_of=shares_of)
+    return made
 
 
 def render(model: LinkageModel, *, title: str = "", steps: Sequence[Step] = (), chance: float = 0.0) -> str:

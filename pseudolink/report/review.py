@@ -14,22 +14,11 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("pseudolink.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+from pseudolink.report.environment import environment
 
 
 def _source(digest_of: str) -> str:
@@ -45,12 +34,12 @@ def render(head: Mapping[str, Any], fields: Sequence[str], rows: Sequence[Mappin
         head: the first line of the file of labels. fields: in the order of each row's levels.
         rows: pairs to judge, in the order in which they are shown.
     """
-    environment = _environment()
-    script = environment.get_template("review.js").render()
-    style = environment.get_template("review.css").render()
+    templates = environment()
+    script = templates.get_template("review.js").render()
+    style = templates.get_template("review.css").render()
     # Inside a script element only "<" can end it; JSON may write it another way.
     data = json.dumps({"head": head, "fields": list(fields), "rows": list(rows)}).replace("<", "\\u003c")
-    return environment.get_template("review.html").render(
+    return templates.get_template("review.html").render(
         # Both are this package's own text, and the policy names their digests.
         script=Markup(script),  # noqa: S704
         style=Markup(style),  # noqa: S704

@@ -245,12 +245,12 @@ def party_summary(delivery: Delivery, linkages: Sequence[PairLinkage]) -> PartyS
         passes=tuple(
             PassCount(
                 name,
-                int(stated[name]["tokens"]),
+                delivery.shows.with_token(number),
                 int(stated[name]["company"]),
                 int(stated[name]["largest_block"]),
                 brought[name],
             )
-            for name in names
+            for number, name in enumerate(names)
         ),
     )
 

@@ -8,34 +8,23 @@ import hashlib
 import json
 import os
 import shutil
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from pseudolink import files
 from pseudolink.agreement import Agreement, load_signed, require_own_key, today_utc
 from pseudolink.errors import (
-    ArtefactError,
-    FloorError,
     LinkageError,
-    MixedArtefactsError,
     NotPermittedError,
-    Problem,
 )
 from pseudolink.formats import linkmap, reviews
 from pseudolink.formats.manifest import Manifest
-from pseudolink.formats.statistics import Statistics
-from pseudolink.formats.stored import open_stored
 from pseudolink.formats.summary import LinkageSummary
 from pseudolink.keys.party import PartyKey
 from pseudolink.ledger import chain
-from pseudolink.match.compare import largest_component
 from pseudolink.match.expect import Expected
 from pseudolink.match.expect import expect as expected
 from pseudolink.match.shards import Work
@@ -54,11 +43,11 @@ from pseudolink.roles.linkage import (
     party_summary,
     quiet,
 )
+from pseudolink.roles.opening import open_all
 from pseudolink.roles.people import People, link_map, people_of
 from pseudolink.roles.resolving import Rules, require_known
-from pseudolink.roles.stated import statistics_problems
 from pseudolink.schema import LinkageSchema, load_schema
-from pseudolink.seal.package import file_digest, open_package, seal
+from pseudolink.seal.package import file_digest, seal
 
 LINK_MAP = "link_map"
 MAP_FILE = "linkmap.package"
@@ -144,7 +133,7 @@ def link(
     with files.new_folder(output) as folder:
         opened = folder / "opened"
         opened.mkdir(mode=0o700)
-        deliveries, digests = _open(packages, opened, agreed, design, key, today, report)
+        deliveries, digests = open_all(packages, opened, agreed, design, key, today, report)
         rules = rules or Rules()
         require_known(rules.labels, [one.encodings for one in deliveries])
         merged, told = duplicates.merge(deliveries, rules)
@@ -240,7 +229,7 @@ def expect(
     memory: int | None = None,
     today: date | None = None,
     report: Report = quiet,
-) -> dict[str, Expected]:
+) -> dict[tuple[str, str], Expected]:
     """
     What :func:`link` would bring and take, by two parties, from a sample. Nothing is written.
 
@@ -251,10 +240,10 @@ def expect(
     today = today or today_utc()
     agreed, design = _allowed(packages, agreement, schema, key, today)
     with files.scratch_folder(output) as folder:
-        deliveries, _ = _open(packages, folder, agreed, design, key, today, report)
+        deliveries, _ = open_all(packages, folder, agreed, design, key, today, report)
         allowed = memory or half_of_memory()
         return {
-            f"{left.party} and {right.party}": expected(left.encodings, right.encodings, allowed)
+            (left.party, right.party): expected(left.encodings, right.encodings, allowed)
             for left, right in ends(deliveries, every_pair=every_pair)
         }
 
@@ -292,95 +281,6 @@ def _decides(
     }
     inputs = [*digests.items(), agreed.digest, design.digest, version("pseudolink"), merged]
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
-
-
-def _open(
-    packages: Sequence[Path],
-    folder: Path,
-    agreed: Agreement,
-    design: LinkageSchema,
-    key: PartyKey,
-    today: date,
-    report: Report,
-) -> tuple[list[Delivery], dict[str, str]]:
-    """Every delivery, the cohort's first, and the digest of every package by party."""
-    manifests: list[Manifest] = []
-    deliveries: list[Delivery] = []
-    digests = {}
-    for number, package in enumerate(packages):
-        report("open", number, len(packages))
-        plain = folder / f"{number}.parquet"
-        manifest = open_package(
-            package, plain, agreement=agreed, recipient=key, artefact="encodings", today=today
-        )
-        manifests.append(manifest)
-        deliveries.append(_delivery(plain, manifest, agreed, design))
-        digests[manifest.sender] = file_digest(package)
-    report("open", len(packages), len(packages))
-    problems = _mixed(manifests, agreed)
-    if problems:
-        raise MixedArtefactsError(problems)
-    deliveries.sort(key=lambda d: (d.party != agreed.cohort.id, d.party))
-    return deliveries, dict(sorted(digests.items()))
-
-
-def _mixed(manifests: Sequence[Manifest], agreed: Agreement) -> list[Problem]:
-    problems = []
-    senders = Counter(m.sender for m in manifests)
-    for sender, count in senders.items():
-        if count > 1:
-            problems.append(Problem(sender, "has sent two packages; link one delivery of each party"))
-    if agreed.cohort.id not in senders:
-        problems.append(Problem(agreed.cohort.id, "the cohort's encodings are missing"))
-    problems += [
-        Problem(m.sender, "encoded with another linkage key than the one signed for")
-        for m in manifests
-        if m.key_check != agreed.key_check
-    ]
-    return problems
-
-
-def _delivery(plain: Path, manifest: Manifest, agreed: Agreement, design: LinkageSchema) -> Delivery:
-    encodings = open_stored(plain, design.layout)
-    statistics: dict[str, Any] = dict(manifest.statistics)
-    width = encodings.records.shape[1]
-    records = len(np.unique(np.ascontiguousarray(encodings.records).view(f"V{width}")))
-    problems = statistics_problems(statistics, design, records)
-    if manifest.rows != encodings.rows:
-        problems.append(Problem("rows", "the manifest counts other rows than the encodings have"))
-    if problems:
-        raise ArtefactError(problems, source=f"the encodings of {manifest.sender}")
-    delivery = Delivery(
-        manifest.sender,
-        agreed.party(manifest.sender).name,
-        encodings,
-        Statistics.from_json(statistics["chance"]),
-        statistics["company"],
-        dict(statistics["coverage"]),
-        design,
-    )
-    _require_floor(delivery)
-    return delivery
-
-
-def _require_floor(delivery: Delivery) -> None:
-    """The operator measures company for itself: a manifest alone is no proof of the floor."""
-    alike, floor = delivery.alike, delivery.schema.floor
-    company = len(np.unique(np.concatenate([alike.left, alike.right])))
-    component = largest_component(alike, delivery.encodings.rows)
-    problems = []
-    if company > floor.company * delivery.records:
-        problems.append(Problem("company", f"{company:,} of {delivery.records:,} records have company"))
-    if component > floor.component:
-        problems.append(
-            Problem("component", f"{component:,} records hang together; at most {floor.component:,} may")
-        )
-    if problems:
-        raise FloorError(
-            problems,
-            source=f"the encodings of {delivery.party}",
-            advice="Ask the party to encode again; these encodings show too much.",
-        )
 
 
 def _summary(

@@ -140,12 +140,15 @@ def test_a_dry_run_says_what_to_expect_and_writes_nothing(project: Project, tmp_
     result = run(*project.link(tmp_path / "out"), "--dry-run", "--memory", "512M")
     assert result.exit_code == 0, result.stderr
     for other in CUSTODIANS[1:]:
-        assert f"with {other}, from " in result.stdout
+        assert f"council and {other}, from " in result.stdout
     assert "candidate pairs" in result.stdout
     assert "shards" in result.stdout
     assert leftovers(tmp_path) == []
     found = json.loads(run(*project.link(tmp_path / "out"), "--dry-run", "--json").stdout)
-    assert set(found["expected"]) == set(CUSTODIANS[1:])
+    assert [one["left"] for one in found["expected"]] == ["council"] * len(CUSTODIANS[1:])
+    assert {one["right"] for one in found["expected"]} == set(CUSTODIANS[1:])
+    every = json.loads(run(*project.link(tmp_path / "out"), "--dry-run", "--every-pair", "--json").stdout)
+    assert len(every["expected"]) == len(CUSTODIANS) * (len(CUSTODIANS) - 1) // 2
     assert leftovers(tmp_path) == []
 
 

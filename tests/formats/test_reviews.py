@@ -16,6 +16,7 @@ from review_candidates import made
 
 from pseudolink.errors import ArtefactError, OutputError, OutputExistsError
 from pseudolink.formats.reviews import (
+    EVIDENCE,
     LABELS_FORMAT,
     Candidates,
     Head,
@@ -67,6 +68,24 @@ def test_what_is_no_candidates_file_is_refused(
     assert place in [problem.place for problem in caught.value.problems]
     assert "1990" not in caught.value.message
     assert "ANN" not in caught.value.message
+
+
+def with_evidence(table: pa.Table, *without: str) -> pa.Table:
+    for name, kind in EVIDENCE.items():
+        if name not in without:
+            table = table.append_column(name, pa.array([0] * table.num_rows, kind))
+    return table.replace_schema_metadata(table.schema.metadata)
+
+
+def test_what_explanations_are_made_from_may_be_there_whole_or_not_at_all(
+    good: Candidates, tmp_path: Path
+) -> None:
+    pq.write_table(with_evidence(good.table), tmp_path / "whole.parquet")
+    assert load_candidates(tmp_path / "whole.parquet").table.num_rows == 2
+    pq.write_table(with_evidence(good.table, "held"), tmp_path / "part.parquet")
+    with pytest.raises(ArtefactError) as caught:
+        load_candidates(tmp_path / "part.parquet")
+    assert [problem.place for problem in caught.value.problems] == ["held"]
 
 
 def test_a_pair_that_stands_twice_is_refused(good: Candidates, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pseudolink.errors import ArtefactError
+from pseudolink.formats import apart
 from pseudolink.formats import encodings as encoding_files
 from pseudolink.formats.encodings import Encodings, PassColumns, to_table
 from pseudolink.formats.stored import open_stored
@@ -47,6 +48,15 @@ def test_every_pass_is_what_load_reads(rows: int, tmp_path: Path) -> None:
         if expected.filters is not None:
             assert np.array_equal(expected.filters, found.filters)
     assert "token" not in repr(stored.passes)
+
+
+def test_the_list_of_pairs_to_keep_apart_is_read(tmp_path: Path) -> None:
+    encodings = made()
+    pair = (bytes(encodings.records[0]), bytes(encodings.records[7]))
+    encoding_files.save(encodings, tmp_path / "plain.parquet")
+    apart.add(tmp_path / "plain.parquet", apart.ordered([pair]), tmp_path / "e.parquet")
+    assert open_stored(tmp_path / "e.parquet", LAYOUT).apart == apart.ordered([pair])
+    assert open_stored(tmp_path / "plain.parquet", LAYOUT).apart == frozenset()
 
 
 def broken() -> dict[str, pa.Table]:
