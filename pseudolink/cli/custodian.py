@@ -70,6 +70,7 @@ def linkage_key_file(keys: Path) -> Path:
     help="Rows that a thread encodes at a time; more take more memory.",
 )
 @click.option("--strict", is_flag=True, help="Refuse cells that break a rule instead of counting them.")
+@click.option("--audit", type=READABLE, help="Report of `pseudolink attack`, where the schema requires one.")
 @encoding_option
 @delimiter_option
 @passphrase_option
@@ -90,6 +91,7 @@ def encode(
     workers: int | None,
     chunk_rows: int,
     strict: bool,
+    audit: Path | None,
     encoding: str,
     delimiter: str | None,
     passphrase_file: Path | None,
@@ -120,7 +122,7 @@ def encode(
                 None if attributes is None else [a.strip() for a in attributes.split(",") if a.strip()],
             ),
             objections=objections,
-            options=Options(strict=strict, workers=workers, chunk_rows=chunk_rows),
+            options=Options(strict=strict, workers=workers, chunk_rows=chunk_rows, audit=audit),
             encoding=encoding,
             delimiter=delimiter,
         )

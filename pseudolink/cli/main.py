@@ -39,6 +39,7 @@ COMMANDS = {
         "pseudolink.cli.researcher:tables",
         "Researcher: tables in which nobody and no family can be identified.",
     ),
+    "attack": ("pseudolink.cli.attack:attack", "Reviewer: measure how many people could be re-identified."),
     "ledger": ("pseudolink.cli.reviewer:ledger", "Verify and show the chain of receipts."),
 }
 

@@ -44,6 +44,7 @@ class Options:
     workers: threads that encode; as many as there are processors when None.
     strict: refuse cells that break a rule, instead of counting them as missing.
     enforce_floor: refuse an extract above the security floor.
+    audit: the report of an audit (`pseudolink attack`), for schemas that require one.
     """
 
     strict: bool = False
@@ -51,6 +52,7 @@ class Options:
     chunk_rows: int = encoding.CHUNK_ROWS
     enforce_floor: bool = True
     today: date | None = None
+    audit: Path | None = None
 
 
 def encode_table(

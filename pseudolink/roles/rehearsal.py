@@ -188,12 +188,22 @@ def candidates_table(linkages: Sequence[PairLinkage]) -> pa.Table:
     return pa.concat_tables(tables)
 
 
-def _keep(folder: Path, sides: Sequence[Side], linkages: Sequence[PairLinkage]) -> None:
+def _truth_table(side: Side, column: str) -> pa.Table:
+    """Record ID and truth, for a reviewer who attacks what is kept."""
+    _, first = np.unique(side.encoded.source, return_index=True)
+    records = side.encoded.encodings.records[first]
+    return pa.table(
+        {"record": fixed_column(records), column: pa.array(list(side.by_row[first]), pa.string())}
+    )
+
+
+def _keep(folder: Path, sides: Sequence[Side], linkages: Sequence[PairLinkage], truth: str) -> None:
     with files.new_folder(folder) as place:
         for side in sides:
             stem = side.delivery.party
             encoding_files.save(side.encoded.encodings, place / f"{stem}.encodings.parquet")
             payloads.save(side.payload, place / f"{stem}.payload.parquet")
+            pq.write_table(_truth_table(side, truth), place / f"{stem}.truth.parquet", compression="zstd")
         linkmap.save(link_map(linkages), place / "linkmap.parquet")
         pq.write_table(candidates_table(linkages), place / "candidates.parquet", compression="zstd")
 
@@ -251,7 +261,7 @@ def rehearse(
         measures.append(_measures(one, sides[0], other))
     if keep is not None:
         with clock.stage("keep"):
-            _keep(keep, sides, linkages)
+            _keep(keep, sides, linkages, truth)
     cost = {
         "seconds": clock.result(),
         "peak_memory_bytes": peak_memory(),
