@@ -16,7 +16,7 @@ import numpy as np
 from pseudolink.attacks.attack import Index, Known, Material, Reference, Setting, Target, View
 from pseudolink.attacks.mistakes import with_mistakes
 from pseudolink.attacks.scheme import Scheme
-from pseudolink.encode.decoys import kept_versions
+from pseudolink.encode.alike import kept_versions
 from pseudolink.errors import UsageError
 from pseudolink.formats.cleaned import Cleaned
 from pseudolink.formats.encodings import RECORD_BYTES, Encodings
@@ -80,14 +80,20 @@ class Laboratory:
         both = round(setting.overlap * count)
         first, second = drawn[:count], np.concatenate([drawn[:both], drawn[count : 2 * count - both]])
         rows = np.flatnonzero(np.isin(person, first))
-        if self.used.floor.decoys:  # encoding-v1 §10.4
+        if self.used.floor.decoys:  # encoding-v1 §10.6
             rows = rows[kept_versions(person[rows])]
         target = rng.permutation(rows)
         reference = rng.permutation(np.flatnonzero(np.isin(person, second)))
         return People(target, reference)
 
     def encode(
-        self, rows: Index, rng: Random, *, project: str | None = None, cleaned: Cleaned | None = None
+        self,
+        rows: Index,
+        rng: Random,
+        *,
+        project: str | None = None,
+        cleaned: Cleaned | None = None,
+        party: str = "",
     ) -> View:
         """
         Encode rows of the population (or of ``cleaned``) under the key, in the order given.
@@ -96,6 +102,7 @@ class Laboratory:
 
         Args:
             project: another project's name, so that the result does not join.
+            party: another party's name, which has decoys of its own.
 
         Raises:
             UsageError: the encodings came as files, so that there is no key.
@@ -103,7 +110,7 @@ class Laboratory:
         if self.secret is None:
             raise UsageError("these encodings came as files: nothing more can be encoded under their key")
         chosen = (self.population if cleaned is None else cleaned).take(rows)
-        view = self.scheme.start(self.used, self.secret, project or self.project)(chosen)
+        view = self.scheme.start(self.used, self.secret, project or self.project, party)(chosen)
         return with_records(view, chosen.source, rng)
 
     def material(self, view: View, reference: Cleaned, setting: Setting, **more: Any) -> Material:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pseudolink.attacks.attack import View
-from pseudolink.encode import decoys
+from pseudolink.encode.alike import presence_of, shown
 from pseudolink.encode.tokens import Components
 from pseudolink.formats.cleaned import Cleaned, Column
 from pseudolink.formats.encodings import Encodings
@@ -75,8 +75,8 @@ class Structure:
         tokens = self.tokens.copy()
         for party in np.unique(self.party).tolist():
             own = np.flatnonzero(self.party == party)
-            held = decoys.presence_of(one[own] >= 0 for one in tokens)
-            wanted = decoys.shown(self.record[own], held)
+            held = presence_of(one[own] >= 0 for one in tokens)
+            wanted = shown(self.record[own], held)
             for number, one in enumerate(tokens):
                 rows = own[one[own] >= 0]
                 order = np.lexsort((rng.random(len(rows)), one[rows]))

@@ -65,6 +65,9 @@ def demo(people: int, out: Path, seed: int, schema: Path | None, as_json: bool) 
 @click.option("--schema", type=READABLE, required=True, help="Linkage schema (TOML).")
 @click.option("--truth", required=True, metavar="COLUMN", help="Equal exactly for records of one person.")
 @click.option("--keep", type=NEW_PATH, help="New folder for every artefact, unsealed, for a reviewer.")
+@click.option(
+    "--keep-truth", type=NEW_PATH, help="New folder for who each record of them is, for `attack run`."
+)
 @click.option("--min-precision", type=click.FloatRange(0, 1), help="Lowest threshold expected to reach it.")
 @click.option("--workers", type=click.IntRange(min=1), help="Threads that encode; all processors without it.")
 @click.option("--strict", is_flag=True, help="Refuse cells that break a rule.")
@@ -76,6 +79,7 @@ def rehearse(
     schema: Path,
     truth: str,
     keep: Path | None,
+    keep_truth: Path | None,
     min_precision: float | None,
     workers: int | None,
     strict: bool,
@@ -96,6 +100,7 @@ def rehearse(
             load_schema(schema),
             truth,
             keep=keep,
+            keep_truth=keep_truth,
             min_precision=min_precision,
             options=options,
             report=report,

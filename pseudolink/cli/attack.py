@@ -47,7 +47,7 @@ def attack() -> None:
 
 @attack.command(
     epilog="Example: pseudolink attack run kept/census.encodings.parquet --reference census.parquet "
-    "--schema essnet.toml --truth entity_id -o report.json --html report.html"
+    "--schema essnet.toml --truth entity_id --truth-file truth/census.truth.parquet -o report.json"
 )
 @click.argument("encodings", type=READABLE, required=False)
 @click.option("--reference", type=READABLE, required=True, help="Population file in clear text.")
@@ -62,7 +62,7 @@ def attack() -> None:
 @click.option(
     "--truth-file",
     type=READABLE,
-    help="Parquet with `record` and the column of --truth; found beside what `rehearse --keep` left.",
+    help="Parquet with `record` and the column of --truth, as `rehearse --keep-truth` leaves it.",
 )
 @click.option("--project", default="rehearsal", show_default=True, help="As the agreement calls it.")
 @click.option(

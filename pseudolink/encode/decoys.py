@@ -1,50 +1,55 @@
 """
-Decoys: random tokens where an extract would otherwise show something about itself.
+Decoys: tokens of no value where an extract would otherwise show something about itself.
 
 After decoys every token of an extract stands in one row alone, and what a record lacks is lacking in
 at least nine others: whoever holds the encodings of one extract sees neither which records are alike
 nor a person by what is missing. What equals what across extracts is left, because that is the linkage.
 
-Source: specs/encoding-v1.md, section 10; specs/adr/0025.
+All of it is drawn by the linkage key from what the records hold, so the same extract has the same
+decoys each time: two deliveries laid side by side do not show which tokens are decoys.
+
+Source: specs/encoding-v1.md, section 10; specs/adr/0028 and 0031.
 """
 
 from __future__ import annotations
 
+import hmac
 import os
-import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
+from pseudolink.encode.alike import LEAST, Patterns, pass_of, presence_of, shown
+from pseudolink.encode.bits import suspects
+from pseudolink.encode.tokens import CONTENT, KeyRing
 from pseudolink.errors import Problem
 from pseudolink.formats.encodings import (
     TOKEN_BYTES,
+    TOKEN_WORDS,
     Bytes,
     Encodings,
     Flags,
     PassColumns,
     Words,
     Writer,
-    fixed_values,
     from_table,
     read_tokens,
 )
 from pseudolink.schema import LinkageSchema
 
 Index = npt.NDArray[np.int64]
-#: Presence patterns: bit p for pass number p. A schema has at most 64 passes.
-Patterns = npt.NDArray[np.uint64]
+#: Row -> what its lots and decoys are drawn from.
+Seeds = Mapping[int, bytes]
+#: ``contents(rows) -> encodings of those rows``, a few at a time, in the order of the rows.
+Contents = Callable[[Index], Iterable[Encodings]]
 
-#: ``random(n) -> n bytes`` from the operating system; tests give another.
-Random = Callable[[int], bytes]
 
-#: Fewest records that may share a number of versions, or what they lack (encoding-v1 §10.3, 10.4).
-LEAST: Final = 10
+def _prf(key: bytes, message: bytes) -> bytes:
+    return hmac.digest(key, message, "sha256")[:TOKEN_BYTES]
 
 
 @dataclass(frozen=True)
@@ -55,73 +60,6 @@ class Segment:
     budget: int
 
 
-def surplus(tokens: Words, present: Flags, random: Random = secrets.token_bytes) -> Index:
-    """
-    Rows that must give up their token, because another row keeps it.
-
-    Of the rows with equal tokens one is drawn to keep it, each with the same chance: a rule such as
-    "the first" would always cost the same people.
-
-    Args:
-        tokens: (n, 2) uint64. present: (n,) bool.
-
-    Returns:
-        (k,) int64, ascending.
-    """
-    rows = np.flatnonzero(present)
-    draw = np.frombuffer(random(8 * len(rows)), dtype="<u8")
-    order = np.lexsort((draw, tokens[rows, 1], tokens[rows, 0]))
-    found = tokens[rows[order]]
-    again = np.zeros(len(order), dtype=bool)
-    again[1:] = (found[1:] == found[:-1]).all(axis=1)
-    return np.sort(rows[order[again]]).astype(np.int64)
-
-
-def covered(
-    columns: PassColumns,
-    losers: Index,
-    wanted: Flags,
-    segments: Sequence[Segment],
-    random: Random = secrets.token_bytes,
-) -> PassColumns:
-    """
-    One pass with decoys in the given rows, and in rows without a token that are to have one.
-
-    A decoy's filter, and every empty segment of any filter, has as many positions drawn as a real
-    one, so that neither fill nor emptiness tells them apart.
-
-    Args:
-        losers: rows whose token is replaced. wanted: (n,) bool, rows that are to show a token.
-        segments: of the pass's filter, in its order; empty where it compares nothing.
-    """
-    replaced = wanted & ~columns.present
-    replaced[losers] = True
-    present = columns.present | replaced
-    rows = np.flatnonzero(replaced)
-    tokens = columns.tokens.copy()
-    # A decoy equals a token of another extract with a chance of one in 2**128 (encoding-v1 §10.2).
-    tokens[rows] = np.frombuffer(random(TOKEN_BYTES * len(rows)), dtype="<u8").reshape(-1, 2)
-    filters = columns.filters
-    if filters is not None:
-        parts, begin = [], 0
-        for one in segments:
-            part = filters[:, begin : begin + one.bits // 8].copy()
-            begin += one.bits // 8
-            empty = np.flatnonzero(replaced | (present & ~part.any(axis=1)))
-            part[empty] = _drawn(len(empty), one, random)
-            parts.append(part)
-        filters = np.concatenate(parts, axis=1)
-    return PassColumns(tokens, present, filters)
-
-
-def _drawn(rows: int, segment: Segment, random: Random) -> Bytes:
-    """(rows, bits / 8) uint8: ``budget`` positions each, drawn like those of a real segment."""
-    positions = np.frombuffer(random(2 * rows * segment.budget), dtype="<u2") & (segment.bits - 1)
-    bits = np.zeros((rows, segment.bits), dtype=np.uint8)
-    bits[np.repeat(np.arange(rows), segment.budget), positions] = 1
-    return np.packbits(bits, axis=1)
-
-
 def segments_of(schema: LinkageSchema) -> Mapping[str, tuple[Segment, ...]]:
     """Pass name -> the segments of its filter."""
     return {
@@ -130,124 +68,239 @@ def segments_of(schema: LinkageSchema) -> Mapping[str, tuple[Segment, ...]]:
     }
 
 
+# ---------------------------------------------------------------- what is drawn from
+
+
+def row_contents(encodings: Encodings, key: bytes) -> list[bytes]:
+    """encoding-v1 §10.4, step 1: sixteen bytes a row that are equal where all its tokens and filters are."""
+    parts = []
+    for columns in encodings.passes.values():
+        there = columns.present[:, None]
+        tokens = np.ascontiguousarray(columns.tokens, dtype="<u8").view(np.uint8)
+        parts += [there.astype(np.uint8), np.where(there, tokens.reshape(-1, TOKEN_BYTES), np.uint8(0))]
+        if columns.filters is not None:
+            parts.append(np.where(there, columns.filters, np.uint8(0)))
+    messages = np.concatenate([np.ones((encodings.rows, 1), dtype=np.uint8), *parts], axis=1)
+    return [_prf(key, message.tobytes()) for message in messages]
+
+
+def seeds_of(rows: Index, record: Index, contents: Sequence[bytes], key: bytes) -> dict[int, bytes]:
+    """
+    encoding-v1 §10.4, steps 2 to 4.
+
+    Args:
+        rows: (k,) all rows of some records. record: (k,) which record. contents: theirs, by row.
+    """
+    together: dict[int, list[tuple[bytes, int]]] = {}
+    for row, number, content in zip(rows.tolist(), record.tolist(), contents, strict=True):
+        together.setdefault(number, []).append((content, row))
+    seen: dict[bytes, int] = {}
+    seeds = {}
+    for members in together.values():
+        members.sort()
+        whole = _prf(key, b"\x02" + b"".join(content for content, _ in members))
+        number = seen[whole] = seen.get(whole, -1) + 1
+        for place, (_, row) in enumerate(members):
+            seeds[row] = whole + number.to_bytes(8, "big") + place.to_bytes(8, "big")
+    return seeds
+
+
+# ---------------------------------------------------------------- who has one
+
+
+def repeated(columns: PassColumns) -> tuple[Index, Index]:
+    """
+    Rows with a token that another row of the extract has too.
+
+    Returns:
+        (row, block): equal length, ordered by block; rows of one block have equal tokens.
+    """
+    rows = suspects(np.ascontiguousarray(columns.tokens[:, 0]), columns.present)
+    rows = rows[np.lexsort(columns.tokens[rows].T)]
+    tokens = columns.tokens[rows]
+    block = np.cumsum((tokens[1:] != tokens[:-1]).any(axis=1))
+    block = np.append(np.zeros(min(len(rows), 1), dtype=np.int64), block)
+    several = np.bincount(block, minlength=1)[block] > 1
+    return rows[several].astype(np.int64), block[several].astype(np.int64)
+
+
+def losers(rows: Index, block: Index, seeds: Seeds, key: bytes) -> Index:
+    """
+    Of each block all rows but the one with the smallest lot: they give up their token.
+
+    A rule such as "the first" would always cost the same people.
+
+    Returns:
+        (k,) int64, ascending.
+    """
+    best: dict[int, tuple[bytes, int]] = {}
+    for row, number in zip(rows.tolist(), block.tolist(), strict=True):
+        lot = _prf(key, seeds[row]), row
+        if number not in best or lot < best[number]:
+            best[number] = lot
+    kept = np.asarray([row for _, row in best.values()], dtype=np.int64)
+    return np.setdiff1d(rows, kept)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """
+    Where decoys go.
+
+    losers: pass -> rows that give up their token, ascending. wanted: (n,) patterns, the passes in
+    which each row is to show a token.
+    """
+
+    losers: Mapping[str, Index]
+    wanted: Patterns
+    seeds: Seeds
+
+
+def planned(
+    record: Index, passes: Iterable[tuple[str, PassColumns]], contents: Contents, ring: KeyRing
+) -> Plan:
+    """
+    See which rows get decoys. Memory holds one pass at a time, and what is drawn for those rows.
+
+    Args:
+        record: (n,) int64, equal exactly for the rows of one record.
+    """
+    again: dict[str, tuple[Index, Index]] = {}
+
+    def present() -> Iterable[Flags]:
+        for name, columns in passes:
+            again[name] = repeated(columns)
+            yield columns.present
+
+    held = presence_of(present())
+    wanted = shown(record, held)
+    touched = np.unique(
+        np.concatenate([np.flatnonzero(wanted != held), *(rows for rows, _ in again.values())])
+    )
+    rows = np.flatnonzero(np.isin(record, record[touched])).astype(np.int64)
+    key = ring.shared(CONTENT)
+    found = [content for some in contents(rows) for content in row_contents(some, key)]
+    seeds = seeds_of(rows, record[rows], found, key)
+    lost = {name: losers(*blocks, seeds, ring.named(name, "lot")) for name, blocks in again.items()}
+    return Plan(lost, wanted, seeds)
+
+
+# ---------------------------------------------------------------- placing them
+
+
+def covered(
+    columns: PassColumns,
+    decoys: Mapping[int, bytes],
+    segments: Sequence[Segment],
+    ring: KeyRing,
+    name: str,
+) -> PassColumns:
+    """
+    One pass with decoys in the given rows, and no segment empty where there is a token.
+
+    Args:
+        decoys: row -> seed. segments: of the pass's filter, in its order; empty where it compares
+            nothing.
+    """
+    rows = np.asarray(sorted(decoys), dtype=np.int64)
+    present, tokens = columns.present.copy(), columns.tokens.copy()
+    present[rows] = True
+    key = ring.named(name, "decoy") if len(rows) else b""
+    drawn = b"".join(_prf(key, decoys[row]) for row in rows.tolist())
+    tokens[rows] = np.frombuffer(drawn, dtype="<u8").reshape(-1, TOKEN_WORDS)
+    filters = columns.filters
+    if filters is not None:
+        filters, begin = filters.copy(), 0
+        filters[rows] = 0
+        for number, one in enumerate(segments):
+            part = filters[:, begin : begin + one.bits // 8]
+            begin += one.bits // 8
+            empty = np.flatnonzero(present & ~part.any(axis=1))
+            part[empty] = _filled(tokens[empty], number, one, ring.named(name, "fill"))
+    return PassColumns(tokens, present, filters)
+
+
+def _filled(tokens: Words, number: int, segment: Segment, key: bytes) -> Bytes:
+    """encoding-v1 §10.7: (n, bits / 8) uint8, ``budget`` positions each."""
+    rounds = range(-(-segment.budget // 16))
+    tails = [bytes([number]) + at.to_bytes(4, "big") for at in rounds]
+    raw = np.ascontiguousarray(tokens, dtype="<u8").view(np.uint8).reshape(-1, TOKEN_BYTES)
+    drawn = b"".join(hmac.digest(key, token + tail, "sha256") for token in map(bytes, raw) for tail in tails)
+    positions = np.frombuffer(drawn, dtype=">u2").reshape(len(raw), 16 * len(rounds))[:, : segment.budget]
+    bits = np.zeros((len(raw), segment.bits), dtype=np.uint8)
+    bits[np.arange(len(raw))[:, None], positions & (segment.bits - 1)] = 1
+    return np.packbits(bits, axis=1)
+
+
+def _placed(encodings: Encodings, plan: Plan, schema: LinkageSchema, ring: KeyRing, begin: int) -> Encodings:
+    """Rows from number ``begin`` on, with their decoys."""
+    end = begin + encodings.rows
+    segments = segments_of(schema)
+    passes = {}
+    for number, (name, columns) in enumerate(encodings.passes.items()):
+        lost = plan.losers[name]
+        lost = lost[np.searchsorted(lost, begin) : np.searchsorted(lost, end)] - begin
+        missing = np.flatnonzero(pass_of(plan.wanted[begin:end], number) & ~columns.present)
+        rows = [*lost.tolist(), *missing.tolist()]
+        decoys = {row: plan.seeds[row + begin] for row in rows}
+        passes[name] = covered(columns, decoys, segments[name], ring, name)
+    return Encodings(encodings.records, passes)
+
+
 def with_decoys(
-    encodings: Encodings, schema: LinkageSchema, random: Random = secrets.token_bytes
+    encodings: Encodings, schema: LinkageSchema, ring: KeyRing, record: Index | None = None
 ) -> Encodings:
     """
     A whole extract with decoys.
 
+    Args:
+        ring: made for the party whose extract it is.
+        record: (n,) int64, equal exactly for the rows of one record; by the record IDs when None.
+
     Source: specs/encoding-v1.md, section 10.
     """
-    segments = segments_of(schema)
-    held = presence_of(p.present for p in encodings.passes.values())
-    wanted = shown(_numbers(encodings.records), held)
-    passes = {
-        name: covered(p, surplus(p.tokens, p.present, random), _bit(wanted, number), segments[name], random)
-        for number, (name, p) in enumerate(encodings.passes.items())
-    }
-    return Encodings(encodings.records, passes)
+    record = _numbers(encodings.records) if record is None else record
+    plan = planned(record, encodings.passes.items(), lambda rows: [encodings.take(rows)], ring)
+    return _placed(encodings, plan, schema, ring, 0)
 
 
-def presence_of(columns: Iterable[Flags]) -> Patterns:
-    """(n,) uint64: bit p is set where the row has a token in pass number p."""
-    found: Patterns | None = None
-    for number, present in enumerate(columns):
-        bit = present.astype(np.uint64) << np.uint64(number)
-        found = bit if found is None else found | bit
-    return np.zeros(0, dtype=np.uint64) if found is None else found
+def rewrite(path: Path, schema: LinkageSchema, ring: KeyRing, record: Index) -> None:
+    """
+    The same for encodings in a file, a row group at a time.
+
+    ``path`` is a temporary name of the caller; a neighbour of it is written and takes its place.
+    """
+    names = [one.name for one in schema.passes]
+
+    def contents(rows: Index) -> Iterable[Encodings]:
+        for begin, some in _row_groups(path, schema):
+            own = rows[np.searchsorted(rows, begin) : np.searchsorted(rows, begin + some.rows)]
+            if len(own):
+                yield some.take(own - begin)
+
+    plan = planned(record, read_tokens(path, names), contents, ring)
+    beside = path.with_name(f"{path.name}.decoys")
+    try:
+        with Writer(beside) as writer:
+            for begin, some in _row_groups(path, schema):
+                writer.write(_placed(some, plan, schema, ring, begin))
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
-def _bit(patterns: Patterns, number: int) -> Flags:
-    return ((patterns >> np.uint64(number)) & np.uint64(1)).astype(np.bool_)
+def _row_groups(path: Path, schema: LinkageSchema) -> Iterable[tuple[int, Encodings]]:
+    begin = 0
+    with pq.ParquetFile(path) as file:
+        for number in range(file.num_row_groups):
+            some = from_table(file.read_row_group(number), schema.layout)
+            yield begin, some
+            begin += some.rows
 
 
 def _numbers(records: Bytes) -> Index:
     whole = np.ascontiguousarray(records).view(np.dtype((np.void, records.shape[1]))).ravel()
     return np.unique(whole, return_inverse=True)[1].ravel().astype(np.int64)
-
-
-def shown(record: Index, held: Patterns, least: int = LEAST) -> Patterns:
-    """
-    Which passes each row is to show a token in, so that no record is known by what it lacks.
-
-    Records with equally many rows are alike when their rows have tokens in the same passes. A record
-    that is alike to fewer than ``least`` gains decoys, never loses a token: a single row gains as
-    few as it takes to be like ``least`` others, and otherwise all that any row of the extract has.
-
-    Args:
-        record: (n,) the record of each row. held: (n,) presence patterns.
-
-    Returns:
-        (n,) patterns, each with all the bits of the one held.
-    """
-    out = held.copy()
-    whole = np.bitwise_or.reduce(held, initial=np.uint64(0))
-    _, of, count = np.unique(record, return_inverse=True, return_counts=True)
-    versions = count[of.ravel()]
-    for number in np.unique(versions).tolist():
-        rows = np.flatnonzero(versions == number)
-        together = rows[np.lexsort((held[rows], record[rows]))].reshape(-1, number)
-        out[together] = _common(held[together], whole, least)
-    return out
-
-
-def _common(held: Patterns, whole: np.uint64, least: int) -> Patterns:
-    """The same for (r, v) patterns of r records with v rows each."""
-    groups, of, size = np.unique(held, axis=0, return_inverse=True, return_counts=True)
-    of = of.ravel()
-    full = np.full(groups.shape[1], whole, dtype=np.uint64)
-    target = groups.copy()
-    common = groups[size >= least]
-    for at in np.flatnonzero(size < least).tolist():
-        target[at] = full
-        above = common[((common & groups[at]) == groups[at]).all(axis=1)]
-        if groups.shape[1] == 1 and len(above):
-            target[at] = above[int(np.argmin(np.bitwise_count(above ^ groups[at])))]
-    # Whoever was filled up to the full pattern must have company there too: the smallest group joins.
-    while 0 < size[(target == full).all(axis=1)].sum() < least:
-        others = np.flatnonzero((target != full).any(axis=1))
-        if not len(others):
-            break
-        names, where = np.unique(target[others], axis=0, return_inverse=True)
-        total = np.bincount(where.ravel(), weights=size[others], minlength=len(names))
-        target[others[where.ravel() == int(np.argmin(total))]] = full
-    return target[of]
-
-
-def rewrite(path: Path, schema: LinkageSchema, random: Random = secrets.token_bytes) -> None:
-    """
-    The same for encodings in a file, a row group at a time.
-
-    Memory holds the tokens of one pass, and one row group. ``path`` is a temporary name of the
-    caller; a neighbour of it is written and takes its place.
-    """
-    segments = segments_of(schema)
-    losers: dict[str, Index] = {}
-    present: list[Flags] = []
-    for name, columns in read_tokens(path, list(segments)):
-        losers[name] = surplus(columns.tokens, columns.present, random)
-        present.append(columns.present)
-    with pq.ParquetFile(path) as file:
-        records, _ = fixed_values(file.read(["record"]).column(0))
-    wanted = shown(_numbers(records), presence_of(present))
-    beside = path.with_name(f"{path.name}.decoys")
-    try:
-        with pq.ParquetFile(path) as file, Writer(beside) as writer:
-            begin = 0
-            for number in range(file.num_row_groups):
-                some = from_table(file.read_row_group(number), schema.layout)
-                end = begin + some.rows
-                passes = {}
-                for at, (name, columns) in enumerate(some.passes.items()):
-                    own = losers[name]
-                    here = own[np.searchsorted(own, begin) : np.searchsorted(own, end)] - begin
-                    bits = _bit(wanted[begin:end], at)
-                    passes[name] = covered(columns, here, bits, segments[name], random)
-                writer.write(Encodings(some.records, passes))
-                begin = end
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def problems(encodings: Encodings, least: int = LEAST) -> list[Problem]:
@@ -264,35 +317,9 @@ def problems(encodings: Encodings, least: int = LEAST) -> list[Problem]:
     if rare:
         found.append(Problem("", f"{rare:,} rows lack tokens that too few others lack"))
     for name, one in encodings.passes.items():
-        again = len(surplus(one.tokens, one.present, bytes))
-        if again:
-            found.append(Problem(name, f"{again:,} rows have another row's token"))
+        rows, block = repeated(one)
+        if len(rows):
+            found.append(
+                Problem(name, f"{len(rows) - len(np.unique(block)):,} rows have another row's token")
+            )
     return found
-
-
-def kept_versions(source: Index, least: int = LEAST) -> Index:
-    """
-    Rows to keep so that every number of versions is shared by at least so many records.
-
-    How many rows a record has is seen. Where fewer than ``least`` records have so many, each of
-    them gives up its last ones, down to a number that is common.
-
-    Args:
-        source: (n,) the row of the extract behind each row; of a record the first row is the
-            record as supplied, and versions follow in order of their worth.
-
-    Returns:
-        rows, ascending.
-    """
-    _, record, count = np.unique(source, return_inverse=True, return_counts=True)
-    record = record.ravel()
-    allowed = count.copy()
-    for most in range(int(count.max(initial=1)), 1, -1):
-        having = allowed == most
-        if 0 < having.sum() < least:
-            allowed[having] = most - 1
-    order = np.argsort(record, kind="stable")
-    starts = np.cumsum(count) - count
-    place = np.empty(len(source), dtype=np.int64)
-    place[order] = np.arange(len(source)) - np.repeat(starts, count)
-    return np.flatnonzero(place < allowed[record]).astype(np.int64)

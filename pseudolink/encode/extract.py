@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from pseudolink.components import DERIVATIONS, NAMES, join
 from pseudolink.encode import chance, decoys, floor
+from pseudolink.encode.alike import kept_versions
 from pseudolink.encode.tokens import Components, Encoder, KeyRing
 from pseudolink.formats.cleaned import Cleaned
 from pseudolink.formats.encodings import RECORD_BYTES, Encodings, PassColumns, Writer, read_tokens
@@ -80,7 +81,7 @@ def encode(
     if enforce_floor:
         _enforce(company, schema, cleaned, order, lambda name: encodings.passes[name])
     if schema.floor.decoys:  # after the floor, which is about what the passes are and not what they show
-        encodings = decoys.with_decoys(encodings, schema)
+        encodings = decoys.with_decoys(encodings, schema, ring, cleaned.source[order])
     return Encoded(encodings, cleaned.source[order], company, chance.measure(cleaned.one_a_record(), schema))
 
 
@@ -123,15 +124,15 @@ def encode_to(
     company = floor.measure_passes(ids, read_tokens(path, names))
     _enforce(company, schema, cleaned, order, lambda name: next(read_tokens(path, [name]))[1])
     if schema.floor.decoys:
-        decoys.rewrite(path, schema)
+        decoys.rewrite(path, schema, ring, cleaned.source[order])
     return Written(ids, cleaned.source[order], company, chance.measure(cleaned.one_a_record(), schema))
 
 
 def _with_common_versions(cleaned: Cleaned, schema: LinkageSchema) -> Cleaned:
-    """encoding-v1 §10.4: rare numbers of versions are trimmed where decoys are in use."""
+    """encoding-v1 §10.6: rare numbers of versions are trimmed where decoys are in use."""
     if not schema.floor.decoys:
         return cleaned
-    kept = decoys.kept_versions(cleaned.source)
+    kept = kept_versions(cleaned.source)
     return cleaned if len(kept) == cleaned.rows else cleaned.take(kept)
 
 

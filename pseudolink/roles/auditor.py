@@ -36,9 +36,6 @@ from pseudolink.roles.encoding import columns_by_name
 from pseudolink.schema import LinkageSchema, load_schema
 
 Report = Callable[[str, int, int], None]
-#: Where `rehearse --keep` leaves the truth, beside ``<stem>.encodings.parquet``.
-ENCODINGS_SUFFIX = ".encodings.parquet"
-TRUTH_SUFFIX = ".truth.parquet"
 DEFAULT_PROJECT = "rehearsal"
 
 
@@ -49,7 +46,7 @@ class Request:
 
     encodings: a file; None encodes the reference with a fresh key (the worst case).
     truth: column of the reference that says who a row is. truth_file: Parquet with ``record`` and
-        that column; by default the one that `rehearse --keep` leaves beside the encodings.
+        that column, such as `rehearse --keep-truth` leaves; with ``encodings`` alone.
     scheme: what to encode the reference with. attacks: numbers, such as A6; all when empty.
     """
 
@@ -180,16 +177,13 @@ def _supplied(request: Request, schema: LinkageSchema, people: dict[str, int]) -
         raise ArtefactError([Problem("", "has no rows")], source=request.encodings.name)
     if request.truth is None:
         return View(encodings), None
-    file = request.truth_file
-    if file is None and request.encodings.name.endswith(ENCODINGS_SUFFIX):
-        stem = request.encodings.name.removesuffix(ENCODINGS_SUFFIX)
-        file = request.encodings.with_name(stem + TRUTH_SUFFIX)
-    if file is None or not file.exists():
+    if request.truth_file is None:
         raise UsageError(
-            "the truth of these encodings is in no file beside them",
-            advice="Name it: --truth-file FILE (Parquet with `record` and the column of --truth).",
+            "who the records of these encodings are is in no file",
+            advice="Name it: --truth-file FILE (Parquet with `record` and the column of --truth), "
+            "such as `rehearse --keep-truth` leaves.",
         )
-    of_record = _truth_of_records(file, request.truth)
+    of_record = _truth_of_records(request.truth_file, request.truth)
     truth = np.full(encodings.rows, -1, dtype=np.int64)
     for row, record in enumerate(encodings.records):
         value = of_record.get(record.tobytes())

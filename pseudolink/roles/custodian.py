@@ -288,6 +288,7 @@ def encode(
             design,
             linkage_key.derive,
             agreed.project,
+            party=party.id,
             options=options,
             needed=party.fields,
             source=_name(extract),

@@ -115,7 +115,9 @@ def _side(
         known = np.asarray([(v or "").strip() or None for v in known], dtype=object)
         table = table.drop_columns([column])
     with clock.stage("encode"):
-        encoded, cleaned = encode_table(table, schema, key.derive, "rehearsal", options=options, source=name)
+        encoded, cleaned = encode_table(
+            table, schema, key.derive, "rehearsal", party=name, options=options, source=name
+        )
         used = columns_of(schema.fields.values()) | {payloads.RECORD}
         rest = {name: name for name in table.column_names if column_key(name) not in used}
         payload = payload_table(encoded.encodings.records, encoded.source, table, rest)
@@ -197,13 +199,20 @@ def _truth_table(side: Side, column: str) -> pa.Table:
     )
 
 
-def _keep(folder: Path, sides: Sequence[Side], linkages: Sequence[PairLinkage], truth: str) -> None:
+def _keep_truth(folder: Path, sides: Sequence[Side], truth: str) -> None:
+    # Apart from the artefacts: they must be what a real linkage has, and nothing else.
+    with files.new_folder(folder) as place:
+        for side in sides:
+            target = place / f"{side.delivery.party}.truth.parquet"
+            pq.write_table(_truth_table(side, truth), target, compression="zstd")
+
+
+def _keep(folder: Path, sides: Sequence[Side], linkages: Sequence[PairLinkage]) -> None:
     with files.new_folder(folder) as place:
         for side in sides:
             stem = side.delivery.party
             encoding_files.save(side.encoded.encodings, place / f"{stem}.encodings.parquet")
             payloads.save(side.payload, place / f"{stem}.payload.parquet")
-            pq.write_table(_truth_table(side, truth), place / f"{stem}.truth.parquet", compression="zstd")
         linkmap.save(link_map(linkages), place / "linkmap.parquet")
         pq.write_table(candidates_table(linkages), place / "candidates.parquet", compression="zstd")
 
@@ -221,6 +230,7 @@ def rehearse(
     truth: str,
     *,
     keep: Path | None = None,
+    keep_truth: Path | None = None,
     min_precision: float | None = None,
     options: Options | None = None,
     report: Report = quiet,
@@ -231,7 +241,8 @@ def rehearse(
     Args:
         sources: paths, DataFrames or Arrow tables.
         truth: column that is equal exactly for the records of one person.
-        keep: new folder for every artefact, unsealed.
+        keep: new folder for every artefact, unsealed. keep_truth: new folder for who each record of
+            them is, for a reviewer who attacks them; no stage reads it.
 
     Returns:
         precision, recall, f1 and their estimates, and what it took; with more than two files the
@@ -243,8 +254,9 @@ def rehearse(
     """
     if len(sources) < 2:
         raise UsageError("a rehearsal needs at least two files")
-    if keep is not None:
-        files.refuse_existing(keep)
+    for folder in (keep, keep_truth):
+        if folder is not None:
+            files.refuse_existing(folder)
     options = options or Options()
     clock = Clock()
     key = LinkageKey.generate()
@@ -261,7 +273,9 @@ def rehearse(
         measures.append(_measures(one, sides[0], other))
     if keep is not None:
         with clock.stage("keep"):
-            _keep(keep, sides, linkages, truth)
+            _keep(keep, sides, linkages)
+    if keep_truth is not None:
+        _keep_truth(keep_truth, sides, truth)
     cost = {
         "seconds": clock.result(),
         "peak_memory_bytes": peak_memory(),

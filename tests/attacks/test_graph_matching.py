@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from toy_people import laboratory, schema
 
 from pseudolink.attacks import landmarks, likeness, suite
 from pseudolink.attacks.attack import Setting
 from pseudolink.attacks.methods import graph_matching as a3
-from toy_people import laboratory, schema
 
 RNG = np.random.default_rng
 

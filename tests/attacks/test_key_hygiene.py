@@ -7,12 +7,12 @@ import secrets
 
 import numpy as np
 import pytest
+from toy_people import people, schema
 
 from pseudolink.attacks import registry, suite
 from pseudolink.attacks.attack import Setting
 from pseudolink.attacks.laboratory import Laboratory
 from pseudolink.attacks.methods import key_hygiene as a5
-from toy_people import people, schema
 
 RNG = np.random.default_rng
 

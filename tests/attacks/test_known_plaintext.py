@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from toy_people import laboratory, schema
 
 from pseudolink.attacks import suite
 from pseudolink.attacks.attack import Guesses, Setting
 from pseudolink.attacks.methods import known_plaintext as a2
-from toy_people import laboratory, schema
 
 RNG = np.random.default_rng
 

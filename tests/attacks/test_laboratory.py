@@ -6,12 +6,12 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
+from toy_people import laboratory, people
 
 from pseudolink.attacks.attack import Material, Setting
 from pseudolink.attacks.laboratory import truth_of
 from pseudolink.attacks.mistakes import with_mistakes
 from pseudolink.errors import UsageError
-from toy_people import laboratory, people
 
 RNG = np.random.default_rng
 

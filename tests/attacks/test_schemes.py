@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from toy_people import KEY, people, schema
 
 from pseudolink.attacks import registry
 from pseudolink.attacks.schemes.birth_year import years
 from pseudolink.attacks.schemes.clk import plain
 from pseudolink.errors import UsageError
-from toy_people import KEY, people, schema
 
 CLKS = [one.name for one in registry.schemes_by_name().values() if one.clk]
 # Coins are drawn on, so that no two records share them: twice the same is the same from the start.

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from toy_people import laboratory
 
 from pseudolink.attacks import scoring
 from pseudolink.attacks.attack import Guesses, Setting, Target
 from pseudolink.attacks.laboratory import Laboratory
-from toy_people import laboratory
 
 RNG = np.random.default_rng
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from toy_people import laboratory, people, schema
 
 from pseudolink.attacks import suite
 from pseudolink.attacks.attack import Setting
 from pseudolink.attacks.methods import structure
-from toy_people import laboratory, people, schema
 
 RNG = np.random.default_rng
 

@@ -7,7 +7,7 @@ passes agree depends on the mistakes in both files. Whoever has copies of both f
 included, can colour the union of them and compare (A8); whoever has a register that both files
 resemble can try the same (A9).
 
-Source: specs/attacks-v1.md; found by this project (specs/adr/0026).
+Source: specs/attacks-v1.md; found by this project (specs/adr/0029).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def stage(lab: Laboratory, setting: Setting, rng: np.random.Generator) -> Target
     people = lab.people(setting, rng)
     theirs = with_mistakes(lab.population.take(rng.permutation(people.target)), DIFFER, rng)
     view = lab.encode(people.target, rng)
-    other = lab.encode(np.arange(theirs.rows), rng, cleaned=theirs)
+    other = lab.encode(np.arange(theirs.rows), rng, cleaned=theirs, party=OTHER)
     reference = lab.population.take(people.reference)
     copy = theirs
     if setting.errors:

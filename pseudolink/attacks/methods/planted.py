@@ -82,7 +82,7 @@ def stage(lab: Laboratory, setting: Setting, rng: np.random.Generator) -> Target
     material = target.material
     count = max(1, round(float(setting.extra.get(SHARE, 0.05)) * material.reference.rows))
     people = np.sort(rng.permutation(material.reference.rows)[:count])
-    view = lab.encode(people, rng, cleaned=material.reference.cleaned)
+    view = lab.encode(people, rng, cleaned=material.reference.cleaned, party=PLANTED)
     material = lab.material(
         material.view,
         material.reference.cleaned,

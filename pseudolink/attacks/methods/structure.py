@@ -52,7 +52,9 @@ def guess(material: Material, rng: np.random.Generator) -> Measures:
         return Measures(figures)
     found = [*_of_tokens(material, rng), *_of_filters(material, known, rng)]
     # No filter, no fill: there is nothing that could tell a length.
-    return Measures({**_correlation(*(bits for bits, _ in found)), "fill_r2": max((r for _, r in found), default=0.0)})
+    return Measures(
+        {**_correlation(*(bits for bits, _ in found)), "fill_r2": max((r for _, r in found), default=0.0)}
+    )
 
 
 def _some(rows: Index, rng: np.random.Generator) -> Index:

@@ -16,7 +16,7 @@ from pseudolink.keys.derive import derive
 from pseudolink.schema import LinkageSchema
 
 
-def _start(schema: LinkageSchema, secret: bytes, project: str) -> Encode:
+def _start(schema: LinkageSchema, secret: bytes, project: str, party: str = "") -> Encode:
     drawn = int.from_bytes(derive(secret, "permutation", project), "big")
     order = np.random.default_rng(drawn).permutation(2 * BITS)
 

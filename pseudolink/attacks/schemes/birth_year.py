@@ -32,7 +32,7 @@ def years(cleaned: Cleaned, schema: LinkageSchema) -> np.typing.NDArray[np.int64
     return np.asarray([*of_value, -1], dtype=np.int64)[column.codes]
 
 
-def _start(schema: LinkageSchema, secret: bytes, project: str) -> Encode:
+def _start(schema: LinkageSchema, secret: bytes, project: str, party: str = "") -> Encode:
     def encode(cleaned: Cleaned) -> View:
         year = years(cleaned, schema)
         bits = np.zeros((cleaned.rows, BITS // 8), dtype=np.uint8)

@@ -79,7 +79,7 @@ def plain(cleaned: Cleaned, schema: LinkageSchema, secret: bytes) -> Bits:
     return filters(cleaned, schema, secret, {"bitsPerToken": PER_TOKEN})
 
 
-def _start(schema: LinkageSchema, secret: bytes, project: str) -> Encode:
+def _start(schema: LinkageSchema, secret: bytes, project: str, party: str = "") -> Encode:
     return lambda cleaned: View(bits=plain(cleaned, schema, secret + project.encode()))
 
 

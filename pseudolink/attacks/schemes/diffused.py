@@ -23,7 +23,7 @@ INSERTIONS: Final = 680
 FEW: Final = 2
 
 
-def _start(schema: LinkageSchema, secret: bytes, project: str) -> Encode:
+def _start(schema: LinkageSchema, secret: bytes, project: str, party: str = "") -> Encode:
     key = derive(secret, LABEL, VERSION, project, schema.digest)
 
     def encode(cleaned: Cleaned) -> View:
@@ -36,7 +36,7 @@ def _start(schema: LinkageSchema, secret: bytes, project: str) -> Encode:
     return encode
 
 
-def _start_two(schema: LinkageSchema, secret: bytes, project: str) -> Encode:
+def _start_two(schema: LinkageSchema, secret: bytes, project: str, party: str = "") -> Encode:
     drawn = np.random.default_rng(int.from_bytes(derive(secret, LABEL, project), "big"))
     pairs = np.stack([drawn.permutation(BITS), drawn.permutation(BITS)])
 

@@ -23,7 +23,7 @@ from pseudolink.schema import LinkageSchema
 SHARE: Final = 0.2
 
 
-def _start(schema: LinkageSchema, secret: bytes, project: str) -> Encode:
+def _start(schema: LinkageSchema, secret: bytes, project: str, party: str = "") -> Encode:
     # From the secret, so that an experiment repeats; drawn on, so that no two records share coins.
     coins = np.random.default_rng(int.from_bytes(derive(secret, "flips", project), "big"))
 

@@ -36,21 +36,22 @@ BROAD = (
 )
 
 
-def start(schema: LinkageSchema, secret: bytes, project: str) -> Encode:
+def start(schema: LinkageSchema, secret: bytes, project: str, party: str = "") -> Encode:
     """Keyed passes under a secret of 32 bytes; see ``Scheme.start``."""
-    return start_with(schema, partial(derive, secret), project)
+    return start_with(schema, partial(derive, secret), project, party)
 
 
-def start_with(schema: LinkageSchema, derive_key: Derive, project: str) -> Encode:
+def start_with(schema: LinkageSchema, derive_key: Derive, project: str, party: str = "") -> Encode:
     """The same with a key's ``derive`` in place of the secret, which a key does not give away."""
-    ring = KeyRing.derived(derive_key, schema, project)
+    ring = KeyRing.derived(derive_key, schema, project, party)
 
     def encode(cleaned: Cleaned) -> View:
-        # Decoys depend on which rows are one record; the laboratory gives IDs that tell nothing.
+        # The laboratory gives record IDs; these tell nothing.
         records = np.zeros((cleaned.rows, RECORD_BYTES), dtype=np.uint8)
-        records[:, -8:] = np.ascontiguousarray(cleaned.source, dtype=">i8").view(np.uint8).reshape(-1, 8)
         encodings = Encodings(records, encode_chunk(cleaned, schema, ring))
-        return View(decoys.with_decoys(encodings, schema) if schema.floor.decoys else encodings)
+        if not schema.floor.decoys:
+            return View(encodings)
+        return View(decoys.with_decoys(encodings, schema, ring, cleaned.source))
 
     return encode
 

@@ -15,7 +15,7 @@ from pseudolink.formats.cleaned import Cleaned
 from pseudolink.schema import LinkageSchema
 
 
-def _start(schema: LinkageSchema, secret: bytes, project: str) -> Encode:
+def _start(schema: LinkageSchema, secret: bytes, project: str, party: str = "") -> Encode:
     def encode(cleaned: Cleaned) -> View:
         bits = np.unpackbits(plain(cleaned, schema, secret + project.encode()), axis=1)
         mixed = np.roll(bits, 1, axis=1) ^ np.roll(bits, -1, axis=1)

@@ -13,7 +13,7 @@ from pseudolink.interop.clkhash import fold
 from pseudolink.schema import LinkageSchema
 
 
-def _start(schema: LinkageSchema, secret: bytes, project: str) -> Encode:
+def _start(schema: LinkageSchema, secret: bytes, project: str, party: str = "") -> Encode:
     return lambda cleaned: View(bits=fold(plain(cleaned, schema, secret + project.encode()), BITS // 2, 1))
 
 
