@@ -52,7 +52,8 @@ def people(count: int, seed: int = 1) -> Cleaned:
             for _ in range(count)
         ],
         "postcode": [
-            f"LS{rng.integers(1, 30)} {rng.integers(1, 10)}{'ABDEF'[rng.integers(5)]}{'GHJLN'[rng.integers(5)]}"
+            f"LS{rng.integers(1, 30)} {rng.integers(1, 10)}"
+            f"{'ABDEF'[rng.integers(5)]}{'GHJLN'[rng.integers(5)]}"
             for _ in range(max(count // 3, 4))
         ],
     }

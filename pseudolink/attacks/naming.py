@@ -77,7 +77,9 @@ def by_likeness(
     """
     named = np.full(left.records, -1, dtype=np.int64)
     confidence = np.zeros(left.records)
-    a, b = np.flatnonzero(_seen(left)), np.flatnonzero(_seen(right))
+    # Of several parties' extracts the first one is attacked: its records are people of the first file.
+    a = np.flatnonzero(_seen(left) & (left.party == 0))
+    b = np.flatnonzero(_seen(right) & (right.party == 0))
     notes = {"alike": float(len(a))}
     if len(a) < 2 or len(b) < 2:
         return named, confidence, notes
@@ -93,8 +95,9 @@ def by_likeness(
     pairs = percolate(left.tokens, right.tokens, Pairs(a[seeds], b[to[seeds]], margin[seeds]))
     named[left.record[a]] = right.record[b[to]]
     confidence[left.record[a]] = margin / (1 + margin)
-    named[left.record[pairs.left]] = right.record[pairs.right]
-    confidence[left.record[pairs.left]] = 1 + pairs.weight
+    own = (left.party[pairs.left] == 0) & (right.party[pairs.right] == 0)
+    named[left.record[pairs.left[own]]] = right.record[pairs.right[own]]
+    confidence[left.record[pairs.left[own]]] = 1 + pairs.weight[own]
     return named, confidence, notes | {"seeds": float(len(seeds)), "percolated": float(len(pairs.left))}
 
 

@@ -8,7 +8,7 @@ nor a person by what is missing. What equals what across extracts is left, becau
 All of it is drawn by the linkage key from what the records hold, so the same extract has the same
 decoys each time: two deliveries laid side by side do not show which tokens are decoys.
 
-Source: specs/encoding-v1.md, section 10; specs/adr/0028 and 0031.
+Source: specs/encoding-v1.md, section 10; specs/adr/0037 and 0040.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from __future__ import annotations
 import hmac
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -244,7 +244,7 @@ def _placed(encodings: Encodings, plan: Plan, schema: LinkageSchema, ring: KeyRi
         rows = [*lost.tolist(), *missing.tolist()]
         decoys = {row: plan.seeds[row + begin] for row in rows}
         passes[name] = covered(columns, decoys, segments[name], ring, name)
-    return Encodings(encodings.records, passes)
+    return replace(encodings, passes=passes)
 
 
 def with_decoys(

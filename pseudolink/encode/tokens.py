@@ -136,6 +136,18 @@ class Components:
             self._made[name] = self._names(derivation) if field == NAMES else self._field(field, derivation)
         return self._made[name]
 
+    def of_pass(self, on: Sequence[str]) -> list[Component]:
+        """The components of a pass: on its own a temporary pupil number counts as missing."""
+        parts = [self[name] for name in on]
+        field, _ = split(on[0])
+        if len(on) > 1 or field == NAMES or self.schema.fields[field].kind != "upn":
+            return parts
+        # encoding-v1 §3.5: schools hand these out themselves, so two pupils can have the same one.
+        column = self.cleaned.fields[field]
+        lasting = np.asarray([*(not value[-1].isalpha() for value in column.values), False], dtype=bool)
+        codes = np.where(lasting[column.codes], parts[0].codes, -1)
+        return [Component(parts[0].data, parts[0].start, codes)]
+
     def _field(self, field: str, derivation: str) -> Component:
         column: Column = self.cleaned.fields[field]
         kind = self.schema.fields[field].kind
@@ -209,7 +221,7 @@ class Encoder:
     def __init__(self, cleaned: Cleaned, schema: LinkageSchema, ring: KeyRing) -> None:
         parts = Components(cleaned, schema)
         self._schema, self._ring = schema, ring
-        self._pieces = {one.name: _Pieces.of([parts[name] for name in one.on]) for one in schema.passes}
+        self._pieces = {one.name: _Pieces.of(parts.of_pass(one.on)) for one in schema.passes}
         self._fields = {name: cleaned.fields[name].codes for name in schema.compared}
         index = {
             name: gram_index(schema.fields[name].kind, cleaned.fields[name].values)

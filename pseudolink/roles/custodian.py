@@ -25,6 +25,7 @@ from pseudolink.clean.reader import column_key, read_extract
 from pseudolink.encode import floor
 from pseudolink.encode.tokens import Components
 from pseudolink.errors import FloorError, InputError, NotPermittedError, WrongKeyError
+from pseudolink.formats import apart as apart_lists
 from pseudolink.formats import attack_report
 from pseudolink.formats import payload as payloads
 from pseudolink.formats.cleaned import Cleaned
@@ -33,9 +34,10 @@ from pseudolink.formats.manifest import Manifest
 from pseudolink.keys.linkage import LinkageKey
 from pseudolink.keys.party import PartyKey
 from pseudolink.ledger import chain
+from pseudolink.roles import carry
+from pseudolink.roles.carry import Columns
 from pseudolink.roles.encoding import (
     Options,
-    columns_by_name,
     columns_of,
     coverage,
     encode_table_to,
@@ -49,18 +51,7 @@ ENCODINGS = "encodings"
 PAYLOAD = "payload"
 SUFFIX = ".package"
 
-
-@dataclass(frozen=True)
-class Columns:
-    """
-    Where the payload is in the extract.
-
-    attributes: columns to carry; every attribute that the agreement permits when None.
-    """
-
-    programme_id: str = payloads.PROGRAMME_ID
-    family_id: str = payloads.FAMILY_ID
-    attributes: Sequence[str] | None = None
+__all__ = ["Columns", "Delivered", "Profiled", "encode", "profile", "read_objections"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +60,7 @@ class Delivered:
     What was written, and what the custodian's own software may still know.
 
     unknown_objections: lines of the list of objections that are nobody's programme ID.
+    do_not_link: pairs of records that nothing may join.
     records, source: (n, 16) uint8 and (n,) int64, which row of the extract each record ID stands
     for; in memory only, for whoever holds the extract anyway.
     """
@@ -83,6 +75,7 @@ class Delivered:
     records: npt.NDArray[np.uint8] = field(repr=False)
     source: npt.NDArray[np.int64] = field(repr=False)
     unknown_objections: int = 0
+    do_not_link: int = 0
 
 
 @dataclass(frozen=True)
@@ -183,8 +176,7 @@ def _alike(parts: Components, on: Sequence[str]) -> PassColumns:
     present = np.ones(rows, dtype=np.bool_)
     number = np.zeros(rows, dtype=np.int64)
     most = 1
-    for name in on:
-        part = parts[name]
+    for part in parts.of_pass(on):
         width = len(part.start)  # one more than there are values
         if most > 2**62 // width:
             _, number = np.unique(number, return_inverse=True)
@@ -242,6 +234,7 @@ def encode(
     ledger: Path,
     columns: Columns | None = None,
     objections: Path | None = None,
+    do_not_link: Path | None = None,
     options: Options | None = None,
     encoding: str = "utf-8",
     delimiter: str | None = None,
@@ -253,6 +246,7 @@ def encode(
         extract: path of a CSV or Parquet file, or a table in memory.
         output: new folder; gets the encodings for the operator and the payload for the releaser.
         ledger: where the receipt goes.
+        do_not_link: list of pairs of people whom nothing may ever join, by ``columns.local_id``.
 
     Raises:
         PseudolinkError: whatever does not fit; no output is left then.
@@ -269,15 +263,18 @@ def encode(
     if design.floor.audit:
         day = options.today or today_utc()
         attack_report.require(options.audit, schema=design.digest, records=table.num_rows, today=day)
-    carried = _carried(table, party, columns, _name(extract))
+    carried = carry.carried(table, party, columns, _name(extract))
     if party.cohort:
-        _require_programme_ids(table, carried[payloads.PROGRAMME_ID], _name(extract))
+        carry.require_programme_ids(table, carried[payloads.PROGRAMME_ID], _name(extract))
+    local = carry.local_id(table, party, columns, _name(extract)) if do_not_link else ""
+    pairs = carry.read_pairs(do_not_link, table, local) if do_not_link else []
     objecting = unknown = 0
     if objections is not None:
         listed = read_objections(objections)
         if payloads.PROGRAMME_ID not in carried:
             raise NotPermittedError("only the cohort's custodian has programme IDs to object by")
         table, objecting, unknown = without_objections(table, carried[payloads.PROGRAMME_ID], listed)
+    local_ids = table.column(local).to_pylist() if do_not_link else []
     table = _permitted_fields(table, design, party)
     with files.new_folder(output) as folder:
         write = _Writer(folder, agreed, party, key, check, options.today)
@@ -300,8 +297,14 @@ def encode(
         }
         rows = len(written.records)
         people = len(np.unique(written.source))
+        apart = carry.records_apart(pairs, local_ids, written.source, written.records)
+        if apart:
+            whole = folder / "whole.parquet"
+            apart_lists.add(plain, apart, whole)
+            whole.replace(plain)
         sent = write(ENCODINGS, plain, rows, statistics)
         payload = payload_table(written.records, written.source, table, carried)
+        payload = carry.finished(payload, party, apart)
         payloads.save(payload, plain)
         held = write(PAYLOAD, plain, payload.num_rows, {})
         chain.append(
@@ -312,6 +315,7 @@ def encode(
             details={
                 "rows": people,
                 "objections": objecting,
+                "do_not_link": len(apart),
                 "schema": design.digest,
                 ENCODINGS: sent,
                 PAYLOAD: held,
@@ -329,33 +333,8 @@ def encode(
         written.records,
         written.source,
         unknown,
+        len(apart),
     )
-
-
-def _carried(table: pa.Table, party: Party, columns: Columns, source: str) -> dict[str, str]:
-    """Column in the payload -> column of the extract."""
-    wanted = list(party.attributes if columns.attributes is None else columns.attributes)
-    payloads.refuse_unpermitted(wanted, party.attributes, party=party.id)
-    carried = {}
-    if party.cohort:
-        names = {payloads.PROGRAMME_ID: columns.programme_id}
-        if any(name.strip().casefold() == columns.family_id.casefold() for name in table.column_names):
-            names[payloads.FAMILY_ID] = columns.family_id
-        found = columns_by_name(table, [*names.values(), *wanted], source=source)
-        carried = {name: found[column] for name, column in names.items()}
-    else:
-        found = columns_by_name(table, wanted, source=source)
-    return carried | {name: found[name] for name in wanted}
-
-
-def _require_programme_ids(table: pa.Table, column: str, source: str) -> None:
-    # The releaser would refuse the payload, when everybody's work is done; here it can be corrected.
-    missing = [row for row, one in enumerate(table.column(column).to_pylist(), 1) if not (one or "").strip()]
-    if missing:
-        raise InputError(
-            f"{source}: {len(missing):,} rows without a programme ID, first row {missing[0]:,}",
-            advice="Everybody in the cohort needs one: the release names people by it.",
-        )
 
 
 def _permitted_fields(table: pa.Table, design: LinkageSchema, party: Party) -> pa.Table:

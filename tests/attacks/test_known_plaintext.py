@@ -85,7 +85,7 @@ def test_a_leaked_pair_gives_away_whoever_shares_its_tokens_and_nobody_else() ->
     assert known is not None
     found = a2.guess(target.material, RNG(1))
     assert isinstance(found, Guesses)
-    pair_of = target.truth // 2  # type: ignore[operator]
+    pair_of = target.material.reference.cleaned.source[target.truth] // 2
     company = np.isin(pair_of, pair_of[known.rows]) & target.scored
     assert (found.best[company] == target.truth[company]).all()  # type: ignore[index]
     assert (found.best[target.scored & ~company] == -1).all()

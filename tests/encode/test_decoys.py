@@ -163,7 +163,7 @@ def test_a_file_in_chunks_holds_what_memory_holds(
 @settings(max_examples=60)
 def test_the_second_implementation_places_the_same_decoys(rows: Any, source: list[int]) -> None:
     cleaned = cleaned_with(rows, source)
-    names = {field: column for field, column in cleaned.fields.items()}
+    names = dict(cleaned.fields)
     records = [
         {f: None if c.codes[row] < 0 else c.values[c.codes[row]] for f, c in names.items()}
         for row in range(cleaned.rows)

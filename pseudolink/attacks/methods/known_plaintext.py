@@ -146,10 +146,10 @@ def _chosen(scores: Callable[[Index], Matrix], rows: int, alive: Index) -> Guess
     best, sure = np.full(rows, -1, dtype=np.int64), np.zeros(rows)
     if 0 < len(alive) <= EXACT:
         score = scores(alive)
-        at, people = linear_sum_assignment(score, maximize=True)
-        fits = score[at, people]
-        best[alive[at]] = np.where(fits > 0, people, -1)
-        sure[alive[at]] = np.where(fits > 0, fits, 0.0)
+        rows_found, people = linear_sum_assignment(score, maximize=True)
+        fits = score[rows_found, people]
+        best[alive[rows_found]] = np.where(fits > 0, people, -1)
+        sure[alive[rows_found]] = np.where(fits > 0, fits, 0.0)
         return Guesses(best, sure, scores)
     for at in range(0, len(alive), _CHUNK):
         part = alive[at : at + _CHUNK]

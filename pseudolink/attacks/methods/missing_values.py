@@ -5,7 +5,7 @@ A record without company still shows which tokens it has, how many versions it h
 these share. Where few records of the extract and few people of the population have such a pattern,
 they are named, company or not.
 
-Source: specs/attacks-v1.md; found by this project (specs/adr/0028).
+Source: specs/attacks-v1.md; found by this project (specs/adr/0037).
 """
 
 from __future__ import annotations

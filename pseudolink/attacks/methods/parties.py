@@ -5,9 +5,9 @@ An operator holds the encodings of several parties, and tokens are equal across 
 linkage. So a record has neighbours in other extracts even where it has none in its own, and which
 passes agree depends on the mistakes in both files. Whoever has copies of both files, mistakes
 included, can colour the union of them and compare (A8); whoever has a register that both files
-resemble can try the same (A9).
+resemble can compare profiles of neighbourhoods instead (A9; ``naming.by_likeness``).
 
-Source: specs/attacks-v1.md; found by this project (specs/adr/0029).
+Source: specs/attacks-v1.md; found by this project (specs/adr/0038).
 """
 
 from __future__ import annotations
@@ -28,13 +28,18 @@ DIFFER = 0.05
 
 
 def guess(material: Material, rng: np.random.Generator) -> Guesses:
-    """Colour the union of two extracts, and that of two files in clear text."""
+    """Compare the union of two extracts with that of two files in clear text."""
     left = structure.of_parties([material.view, material.others[OTHER]])
     files = [material.reference.cleaned, material.extra[OTHER]]
     right = structure.of_files(files, material.schema)
     if material.schema.floor.decoys:
         right = right.covered(rng)
-    return naming.guesses(left, right, *naming.by_colour(left, right, rng))
+    errors = material.setting.errors
+    if errors:  # colours of two steps away are never right where values are wrong
+        found = naming.by_likeness(left, right, (1 - errors) ** 2, rng)
+    else:
+        found = naming.by_colour(left, right, rng)
+    return naming.guesses(left, right, *found)
 
 
 def stage(lab: Laboratory, setting: Setting, rng: np.random.Generator) -> Target:
@@ -98,6 +103,7 @@ REGISTER = Attack(
     stage=stage,
     applies=holds_tokens,
     bounds=(Bound("rate", 0.005, "at most 0.5 % of all records"),),
+    canaries=(Canary("broad", Setting(errors=0.05), "rate", 0.5, needs=20_000),),
     assumes=(
         f"{DIFFER:.0%} of the values differ between the two files, and 5 % between each and the register.",
     ),

@@ -5,7 +5,7 @@ Tokens of different keys are unrelated, so nobody can join them. But company and
 those of the people, whatever the key: whoever holds both sets of encodings, without any list of
 people, joins the records that look like no other on both sides.
 
-Source: specs/attacks-v1.md; found by this project (specs/adr/0028).
+Source: specs/attacks-v1.md; found by this project (specs/adr/0037).
 """
 
 from __future__ import annotations
