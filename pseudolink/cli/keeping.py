@@ -250,6 +250,7 @@ def renew(
 @click.option("--key", "own", type=READABLE, help="This party's private key; signs certificate and receipt.")
 @click.option("--agreement", type=READABLE, help="The agreement that it was under, signed by all.")
 @click.option("--ledger", type=NEW_PATH, help="Where the receipt goes; default ledger.jsonl in FOLDER.")
+@click.option("--pin-file", type=READABLE, help="File with the PIN of the token, for a key in one.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @passphrase_option
 @json_option
@@ -260,6 +261,7 @@ def expire(
     own: Path | None,
     agreement: Path | None,
     ledger: Path | None,
+    pin_file: Path | None,
     yes: bool,
     passphrase_file: Path | None,
     as_json: bool,
@@ -279,8 +281,14 @@ def expire(
         agreed = verify_signatures(agreement)  # the day does not matter: it is over
         require_own_key(agreed, key)
         _sure(f"Destroy what is past its date in {folder.name} for good?", yes=yes)
+        pin = ask_pin(pin_file) if any(token.is_reference(one.path) for one in past) else None
         destroyed = role.destroy(
-            folder, key, ledger=ledger or folder / "ledger.jsonl", agreement=agreed.digest, today=today
+            folder,
+            key,
+            ledger=ledger or folder / "ledger.jsonl",
+            agreement=agreed.digest,
+            today=today,
+            pin=pin,
         )
     lines = [
         f"{'PAST' if one.past else 'until':<6} {one.expires}  {one.kind:<10} {one.name}" for one in items

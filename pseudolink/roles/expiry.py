@@ -6,12 +6,13 @@ Source: specs/keys-v1.md, section 9.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from pseudolink.errors import KeyFileError
 from pseudolink.keys import destruction
 from pseudolink.keys.party import PartyKey
 from pseudolink.ledger import chain
@@ -24,6 +25,7 @@ class Item:
     Something with a date.
 
     kind: package, release, key, agreement or review. expires: ISO. path: as it lies there.
+    party: whose key it says that it is, where it does.
     """
 
     kind: str
@@ -31,6 +33,7 @@ class Item:
     expires: str
     past: bool
     path: Path
+    party: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """JSON-able data."""
@@ -49,7 +52,8 @@ def listed(folder: Path, today: date) -> list[Item]:
     for key in found.keys:
         end = _end_of(key, ends)
         if end is not None:
-            items.append(_item(found, "key", key.path, end.isoformat(), today))
+            made = _item(found, "key", key.path, end.isoformat(), today)
+            items.append(replace(made, party=key.party))
     return sorted(items, key=lambda one: (not one.past, one.expires, one.name, one.kind))
 
 
@@ -85,7 +89,9 @@ def _end_of(key: KeyFound, ends: Mapping[str, date]) -> date | None:
     return ends.get(key.fingerprint) if key.fingerprint else None
 
 
-def destroy(folder: Path, key: PartyKey, *, ledger: Path, agreement: str, today: date) -> list[Item]:
+def destroy(
+    folder: Path, key: PartyKey, *, ledger: Path, agreement: str, today: date, pin: str | None = None
+) -> list[Item]:
     """
     Destroy what is past its date: packages and releases overwritten, keys with a certificate.
 
@@ -94,16 +100,25 @@ def destroy(folder: Path, key: PartyKey, *, ledger: Path, agreement: str, today:
     Args:
         key: the party's own, which signs; itself destroyed last when it is past its date.
         ledger: where the receipt goes. agreement: digest for the receipt.
+        pin: of the token, when a linkage key past its date is in one.
 
     Returns:
         what was destroyed.
 
     Raises:
+        KeyFileError: a key past its date is another party's; then nothing is destroyed.
         OutputError: a file could not be overwritten; what came before it is gone.
     """
     gone = [one for one in listed(folder, today) if one.past and one.kind in ("package", "release", "key")]
     if not gone:
         return []
+    others = [one.name for one in gone if one.party not in (None, key.id)]
+    if others:
+        raise KeyFileError(
+            f"keys of other parties than {key.id!r} are past their date: {', '.join(others)}; "
+            "nothing was destroyed",
+            advice="Each party destroys its own: name its folder alone.",
+        )
     kinds = {kind: sum(one.kind == kind for one in gone) for kind in ("package", "release", "key")}
     # The receipt first: afterwards the key that signs may be gone, and with it the trace.
     chain.append(ledger, key, step="destroy", agreement=agreement, details={"expired": kinds})
@@ -112,9 +127,10 @@ def destroy(folder: Path, key: PartyKey, *, ledger: Path, agreement: str, today:
             destruction.overwrite(one.path)
         elif one.kind == "release":
             _release(one.path.parent)
-    keys: Sequence[Path] = [one.path for one in gone if one.kind == "key"]
+    # The key that signs goes last: a run that is killed before can be begun again.
+    keys = sorted((one for one in gone if one.kind == "key"), key=lambda one: one.party == key.id)
     if keys:
-        destruction.destroy(keys, key, agreement=agreement)
+        destruction.destroy([one.path for one in keys], key, agreement=agreement, pin=pin)
     return gone
 
 

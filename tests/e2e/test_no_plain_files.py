@@ -1,8 +1,8 @@
 """
 What a run writes, as the system sees it: nothing outside the output folder and the ledger.
 
-Plain intermediate files stand inside the output folder while a run lasts, under a temporary name, and
-are gone at its end; a place outside would keep them for backups and other users.
+Plain intermediate files stand inside the output folder or beside it while a run lasts, under a
+temporary name, and are gone at its end; a place outside would keep them for backups and other users.
 """
 
 from __future__ import annotations
@@ -97,8 +97,10 @@ def test_no_extract_key_or_link_map_is_written_outside_the_output(
     }[step]
     paths = traced(arguments, tmp_path)
     assert any(str(out) in one or "pseudolink-tmp" in one for one in paths), "the trace saw nothing"
-    temporary = tmp_path / ".pseudolink-tmp-"
-    assert outside(paths, out, ledger, temporary, tmp_path / "strace.log") == []
+    # Beside the output: what is being written, and what a long run has finished so far.
+    beside = (tmp_path / ".pseudolink-tmp-", tmp_path / ".pseudolink-work-out-")
+    assert outside(paths, out, ledger, *beside, tmp_path / "strace.log") == []
+    assert not list(tmp_path.glob(".pseudolink-*"))
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 

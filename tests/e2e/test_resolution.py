@@ -103,7 +103,7 @@ def test_second_records_of_a_person_are_linked_with_the_first(copied: Project, t
     before = load_schema(copied.schema).digest
     changed = schema.split("[floor]")[0] + "[floor]\ncompany = 0.5\ncomponent = 20\n"
     copied.schema.write_text(changed, encoding="utf-8")
-    sign_again(copied, (before, load_schema(copied.schema).digest))
+    sign_again(copied, (before, load_schema(copied.schema).digest), ('company = "0.05"', 'company = "0.5"'))
     for party in ("council", "offending"):
         assert run(*copied.encode(tmp_path / party, party)).exit_code == 0
     packages = [tmp_path / party / f"{party}.encodings.package" for party in ("council", "offending")]
@@ -191,7 +191,7 @@ def test_records_on_a_do_not_link_list_are_no_duplicates_of_one_another(
     schema = copied.schema.read_text(encoding="utf-8")
     before = load_schema(copied.schema).digest
     copied.schema.write_text(schema.split("[floor]")[0] + "[floor]\ncompany = 0.5\n", encoding="utf-8")
-    sign_again(copied, (before, load_schema(copied.schema).digest))
+    sign_again(copied, (before, load_schema(copied.schema).digest), ('company = "0.05"', 'company = "0.5"'))
     for party in ("council", "offending"):
         more = ("--do-not-link", tmp_path / "list.csv", "--local-id", "local") if party == "offending" else ()
         assert run(*copied.encode(tmp_path / party, party, *more)).exit_code == 0

@@ -15,6 +15,7 @@ from pseudolink.errors import (
     KeyExposedError,
     KeyFileError,
     KeyPlaceError,
+    OutputError,
     OutputExistsError,
     PassphraseError,
     SignatureError,
@@ -110,6 +111,46 @@ def test_nothing_is_destroyed_when_one_of_them_is_no_key(private: Path) -> None:
     (private / "linkage.key").write_bytes(vault.protect(b"x" * 32, PASSPHRASE, "linkage"))
     with pytest.raises(OutputExistsError):
         destruction.destroy([private / "linkage.key"], key_of("unit"))
+
+
+def test_a_killed_destruction_is_finished_by_giving_the_file_again(
+    private: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed after the certificate, and killed while the file was being overwritten."""
+    path, beside = private / "linkage.key", private / "linkage.key.destroyed.json"
+    whole = path.read_bytes()
+    destruction.destroy([path], key_of("unit"))
+    signed = beside.read_bytes()
+    for left in (whole, os.urandom(len(whole)), whole[:100] + bytes(len(whole) - 100)):
+        path.write_bytes(left)
+        again = destruction.destroy([path], key_of("unit"))
+        assert not path.exists()
+        assert beside.read_bytes() == signed
+        assert [one.name for one in again.destroyed] == ["linkage.key"]
+    path.write_bytes(whole)
+    with pytest.raises(OutputExistsError):  # nobody finishes what another began
+        destruction.destroy([path], key_of("council"))
+    assert path.exists()
+
+
+def test_what_could_not_be_destroyed_has_no_certificate(
+    private: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> None:
+        raise OutputError("read-only")
+
+    monkeypatch.setattr(destruction, "overwrite", refuse)
+    with pytest.raises(OutputError):
+        destruction.destroy([private / "linkage.key"], key_of("unit"))
+    assert not (private / "linkage.key.destroyed.json").exists()
+    LinkageKey.load(private / "linkage.key", PASSPHRASE)
+
+
+def test_no_party_destroys_or_certifies_anothers_key(private: Path) -> None:
+    for paths in (["unit.party.key"], ["linkage.key", "unit.party.key"]):
+        with pytest.raises(KeyFileError, match="unit"):
+            destruction.destroy([private / one for one in paths], key_of("council"))
+    assert {one.name for one in private.iterdir()} == {"unit.party.key", "unit.party.pub", "linkage.key"}
 
 
 # ---------------------------------------------------------------- where keys may stand

