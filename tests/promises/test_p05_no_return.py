@@ -14,6 +14,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -22,6 +23,7 @@ from project_on_disk import CUSTODIANS, OPERATOR, RELEASER, Project, run
 
 from pseudolink.agreement import parse_agreement
 from pseudolink.agreement_rules import RECEIVERS, SENDERS
+from pseudolink.cli.main import cli
 from pseudolink.errors import AgreementError, NotPermittedError
 from pseudolink.formats.manifest import ARTEFACTS
 from pseudolink.ledger import chain
@@ -116,6 +118,64 @@ def state(folder: Path) -> dict[str, str]:
     }
 
 
+#: Commands that may read what is derived from links, and how each is kept from a custodian: it is run in
+#: the test below, or it is of a reader who has opened the artefact already.
+READS_LINKS = {
+    "link", "release", "rates", "tables", "evidence", "ledger show", "ledger stamp", "ledger verify",
+    "explain", "review apply", "review compare", "review label", "review page", "attack keys", "attack run",
+    "keys audit", "expire",
+}  # fmt: skip
+#: Commands that see an agreement, keys or one's own extract, or invented or own test data with the truth.
+READS_NONE = {
+    "demo", "rehearse", "doctor", "profile", "encode", "withdraw",
+    "schema check", "schema plan", "agreement check", "agreement init", "agreement show", "agreement sign",
+    "keys certificate", "keys destroy", "keys party", "keys release", "keys show",
+    "keys linkage combine", "keys linkage contribute", "keys linkage new", "keys linkage renew",
+    "keys linkage reveal", "keys linkage store", "clk diffuse", "clk encode", "clk match",
+}  # fmt: skip
+
+
+def _commands(group: click.Group, context: click.Context, path: str = "") -> set[str]:
+    found: set[str] = set()
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        here = f"{path} {name}".strip()
+        found |= _commands(command, context, here) if isinstance(command, click.Group) else {here}
+    return found
+
+
+def test_every_command_was_asked_whether_it_reads_links() -> None:
+    """A new command has to be put on one side or the other, and on the first be tried below."""
+    assert _commands(cli, click.Context(cli)) == READS_LINKS | READS_NONE
+    assert not READS_LINKS & READS_NONE
+
+
+def _as_council(project: Project) -> tuple[object, ...]:
+    keys = project.keys("council")
+    own = ("--key", keys / "council.party.key", "--passphrase-file", keys / "passphrase")
+    return ("--agreement", project.agreement, *own)
+
+
+@pytest.mark.parametrize("command", ["link", "release", "rates"])
+def test_a_custodian_that_runs_the_linking_side_itself_gets_nothing(
+    project: Project, tmp_path: Path, command: str
+) -> None:
+    """With its own key, every package at hand: refused, and no output."""
+    packages = [project.encodings(party) for party in CUSTODIANS]
+    payloads = [project.payload(party) for party in CUSTODIANS]
+    words = {
+        "link": [*packages, "--schema", project.schema],
+        "release": [project.link_map, *payloads, "--release-key", tmp_path / "own.key"],
+        "rates": [project.link_map, *payloads, "--by", "arm"],
+    }[command]
+    phrase = ("--passphrase-file", project.keys("council") / "passphrase")
+    assert run("keys", "release", "-o", tmp_path / "own.key", *phrase).exit_code == 0
+    done = run(command, *words, *_as_council(project), "-o", tmp_path / "out")
+    assert done.exit_code == 1, done.output + done.stderr
+    assert "PL-AGREE-05" in done.stderr
+    assert [one.name for one in tmp_path.iterdir()] == ["own.key"]
+
+
 def test_no_command_of_the_linking_side_writes_into_a_custodians_folder(
     project: Project, tmp_path: Path
 ) -> None:
@@ -133,6 +193,18 @@ def test_no_command_of_the_linking_side_writes_into_a_custodians_folder(
     run("keys", "audit", here.folder)
     run("expire", here.folder)
     run("agreement", "show", here.agreement)
+    payloads = [here.payload(party) for party in CUSTODIANS]
+    own = ("--agreement", here.agreement, "--key", here.keys(RELEASER) / f"{RELEASER}.party.key")
+    own = (*own, "--passphrase-file", here.keys(RELEASER) / "passphrase")
+    rates = run("rates", here.link_map, *payloads, "--by", "arm", *own, "-o", vault / "rates")
+    assert rates.exit_code == 0, rates.output
+    found = run("evidence", here.agreement, "--schema", here.schema, "-o", vault / "evidence")
+    assert found.exit_code == 0, found.output
+    table = run("tables", vault / "again" / "release.parquet", "--rows", "council_arm", "-o", vault / "t")
+    assert (vault / "t").exists() == (table.exit_code == 0), table.output
+    refused = run("rates", here.link_map, *payloads, "--by", "arm", *_as_council(here), "-o", tmp_path / "r")
+    assert refused.exit_code == 1
+    assert not (tmp_path / "r").exists()
     assert before == {party: state(here.folder / party) for party in CUSTODIANS}
 
 
