@@ -9,7 +9,8 @@ import pytest
 from parties_in_memory import PASSPHRASE
 from project_on_disk import CUSTODIANS, OPERATOR, RELEASER, Project, build, run
 
-from pseudolink.keys import vault
+from pseudolink.errors import KeyFileError
+from pseudolink.keys import destruction, vault
 from pseudolink.keys.linkage import LinkageKey
 from pseudolink.ledger import chain, together
 from pseudolink.roles.audit import audit
@@ -176,6 +177,26 @@ def test_a_release_past_its_date_is_destroyed_and_nothing_else_in_its_folder(pro
         place, project.party_key(RELEASER), ledger=place / "ledger.jsonl", agreement="ab" * 32, today=later
     )
     assert [path.name for path in (place / "release").iterdir()] == ["notes.txt"]
+
+
+def test_a_party_destroys_no_key_of_another_and_its_own_last(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = datetime.now(UTC).date() + timedelta(days=6 * 365)
+    before = sorted(project.folder.rglob("*"))
+    own = {"ledger": project.folder / "council" / "ledger.jsonl", "agreement": "ab" * 32, "today": later}
+    with pytest.raises(KeyFileError, match=OPERATOR):
+        destroy(project.folder, project.party_key("council"), **own)
+    assert sorted(project.folder.rglob("*")) == before
+
+    council = project.folder / "council"
+    shutil.copy2(project.agreement, council)
+    order: list[str] = []
+    overwrite = destruction.overwrite
+    monkeypatch.setattr(destruction, "overwrite", lambda path: (order.append(path.name), overwrite(path))[1])
+    destroy(council, project.party_key("council"), **own)
+    assert order[-1] == "council.party.key"
+    assert "linkage.key" in order
 
 
 def test_expire_lists_and_destroys_nothing_by_itself(project: Project) -> None:
