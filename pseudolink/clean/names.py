@@ -53,6 +53,18 @@ PLACEHOLDERS: Final = frozenset(
     )
 )
 
+#: Null and Baby are surnames of real people, but nobody's forename.
+FORENAME_PLACEHOLDERS: Final = PLACEHOLDERS | {
+    "BABY",
+    "BABY OF",
+    "BABY BOY",
+    "BABY GIRL",
+    "BABY 1",
+    "BABY 2",
+    "INFANT",
+    "NULL",
+}
+
 _WORD: Final = re.compile(r"([ -]?)([^ -]+)")
 
 

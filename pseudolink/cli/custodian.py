@@ -105,7 +105,6 @@ def encode(
     if own.id != party:
         raise WrongKeyError(f"{party}.party.key holds the key of {own.id!r}")
     with progress() as report:
-        report("encode", 0, 1)
         found = role.encode(
             extract,
             agreement=agreement,
@@ -123,8 +122,8 @@ def encode(
             options=Options(strict=strict, workers=workers, chunk_rows=chunk_rows),
             encoding=encoding,
             delimiter=delimiter,
+            report=report,
         )
-        report("encode", 1, 1)
     if found.unknown_objections:
         # Else a mistyped ID would have a person linked who objected, and nobody would know.
         say(

@@ -10,7 +10,7 @@ Source: specs/payload-v1.md.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import pyarrow as pa
@@ -46,6 +46,20 @@ def save(table: pa.Table, path: Path) -> None:
     """Write a payload to ``path`` (the caller gives a temporary name)."""
     # Metadata of other software can name columns that were dropped, or paths.
     pq.write_table(table.replace_schema_metadata(None), path, compression="zstd")
+
+
+def write(tables: Iterable[pa.Table], path: Path) -> None:
+    """The same of a payload that comes in parts; there must be one."""
+    writer = None
+    try:
+        for table in tables:
+            bare = table.replace_schema_metadata(None)
+            if writer is None:
+                writer = pq.ParquetWriter(path, bare.schema, compression="zstd")
+            writer.write_table(bare)
+    finally:
+        if writer is not None:
+            writer.close()
 
 
 def load(path: Path, *, party: str, permitted: Collection[str], cohort: bool) -> pa.Table:

@@ -13,18 +13,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from pseudolink import files
 from pseudolink.agreement import Agreement, Party, load_signed, require_own_key, today_utc
-from pseudolink.clean.common import without_common
+from pseudolink.clean.common import Common, without_common
 from pseudolink.clean.extract import clean_table
 from pseudolink.clean.profile import FieldValues, values_of
 from pseudolink.clean.profile import profile as profile_of
-from pseudolink.clean.reader import column_key, read_extract
+from pseudolink.clean.reader import open_extract, read_extract
 from pseudolink.encode import floor
-from pseudolink.encode.tokens import Components
-from pseudolink.errors import FloorError, InputError, NotPermittedError, WrongKeyError
+from pseudolink.encode.parts import Components
+from pseudolink.engines.spill import SPILL, Spill
+from pseudolink.errors import FloorError, NotPermittedError, WrongKeyError
 from pseudolink.formats import payload as payloads
 from pseudolink.formats.cleaned import Cleaned
 from pseudolink.formats.encodings import TOKEN_WORDS, PassColumns
@@ -32,34 +32,17 @@ from pseudolink.formats.manifest import Manifest
 from pseudolink.keys.linkage import LinkageKey
 from pseudolink.keys.party import PartyKey
 from pseudolink.ledger import chain
-from pseudolink.roles.encoding import (
-    Options,
-    columns_by_name,
-    columns_of,
-    coverage,
-    encode_table_to,
-    payload_table,
-    without_objections,
-)
+from pseudolink.roles.admission import Admission, Columns, carried_columns, read_objections
+from pseudolink.roles.encoding import Encoder, Options, Report, coverage, quiet, settled
+from pseudolink.roles.payload import Payload
 from pseudolink.schema import LinkageSchema, load_schema
 from pseudolink.seal.package import file_digest, seal
+
+__all__ = ["Columns", "Delivered", "Profiled", "encode", "profile", "read_objections"]
 
 ENCODINGS = "encodings"
 PAYLOAD = "payload"
 SUFFIX = ".package"
-
-
-@dataclass(frozen=True)
-class Columns:
-    """
-    Where the payload is in the extract.
-
-    attributes: columns to carry; every attribute that the agreement permits when None.
-    """
-
-    programme_id: str = payloads.PROGRAMME_ID
-    family_id: str = payloads.FAMILY_ID
-    attributes: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -222,14 +205,6 @@ def _require_linkage_key(agreement: Agreement, key: LinkageKey) -> str:
     return check
 
 
-def read_objections(path: Path) -> list[str]:
-    """Programme IDs of people who object, one a line; a heading is harmless."""
-    try:
-        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {path.name}: {type(error).__name__}") from None
-
-
 def encode(
     extract: Any,
     *,
@@ -244,6 +219,7 @@ def encode(
     options: Options | None = None,
     encoding: str = "utf-8",
     delimiter: str | None = None,
+    report: Report = quiet,
 ) -> Delivered:
     """
     Encode an extract under a signed agreement and seal both halves of it.
@@ -264,41 +240,53 @@ def encode(
     design = load_schema(schema)
     agreed.require_schema(design.digest)
     check = _require_linkage_key(agreed, linkage_key)
-    table = read_extract(extract, encoding=encoding, delimiter=delimiter)
-    carried = _carried(table, party, columns, _name(extract))
-    if party.cohort:
-        _require_programme_ids(table, carried[payloads.PROGRAMME_ID], _name(extract))
-    objecting = unknown = 0
-    if objections is not None:
-        listed = read_objections(objections)
-        if payloads.PROGRAMME_ID not in carried:
-            raise NotPermittedError("only the cohort's custodian has programme IDs to object by")
-        table, objecting, unknown = without_objections(table, carried[payloads.PROGRAMME_ID], listed)
-    table = _permitted_fields(table, design, party)
+    opened = open_extract(extract, encoding=encoding, delimiter=delimiter)
+    carried = carried_columns(opened.columns, party, columns, _name(extract))
     with files.new_folder(output) as folder:
         write = _Writer(folder, agreed, party, key, check, options.today)
         plain = folder / "plain.parquet"
-        written, cleaned = encode_table_to(
-            plain,
-            table,
-            design,
-            linkage_key.derive,
-            agreed.project,
-            options=options,
-            needed=party.fields,
-            source=_name(extract),
-        )
+        roads: list[tuple[Admission, Payload]] = []
+
+        def gathered(common: Common) -> Encoder:
+            roads.clear()
+            for left in folder.glob(f"{SPILL}*"):  # of a first reading that found common values
+                left.unlink()
+            road = Admission(opened, design, party, carried, _name(extract), objections)
+            payload = Payload(carried, lambda: Spill(folder), memory=options.memory)
+            encoder = Encoder(
+                opened,
+                design,
+                linkage_key.derive,
+                agreed.project,
+                options=options,
+                needed=party.fields,
+                source=_name(extract),
+                prepare=road,
+                columns=road.columns,
+                taken=payload.add,
+                common=common,
+                spill=lambda: Spill(folder),
+                report=report,
+            )
+            encoder.gather(road.check)
+            roads[:] = [(road, payload)]
+            return encoder
+
+        encoder = settled(gathered)
+        road, payload = roads[0]
+        written, fared = encoder.write(plain)
         statistics = {
             "chance": written.chance.to_json(),
             "company": written.company.to_json(),
-            "coverage": coverage(cleaned),
+            "coverage": coverage(fared),
         }
-        rows = len(written.records)
-        people = len(np.unique(written.source))
+        rows, people = len(written.records), payload.rows
+        report("seal", 0, 2)
         sent = write(ENCODINGS, plain, rows, statistics)
-        payload = payload_table(written.records, written.source, table, carried)
-        payloads.save(payload, plain)
-        held = write(PAYLOAD, plain, payload.num_rows, {})
+        report("seal", 1, 2)
+        payloads.write(payload.tables(), plain)
+        held = write(PAYLOAD, plain, people, {})
+        report("seal", 2, 2)
         chain.append(
             ledger,
             key,
@@ -306,16 +294,16 @@ def encode(
             agreement=agreed.digest,
             details={
                 "rows": people,
-                "objections": objecting,
+                "objections": road.left_out,
                 "schema": design.digest,
                 ENCODINGS: sent,
                 PAYLOAD: held,
             },
         )
-    counts = {name: {"valid": c.valid, "filled": c.filled} for name, c in cleaned.counts.items()}
+    counts = {name: {"valid": c.valid, "filled": c.filled} for name, c in fared.counts.items()}
     return Delivered(
         people,
-        objecting,
+        road.left_out,
         output / f"{party.id}.{ENCODINGS}{SUFFIX}",
         output / f"{party.id}.{PAYLOAD}{SUFFIX}",
         written.company.share,
@@ -323,43 +311,8 @@ def encode(
         counts,
         written.records,
         written.source,
-        unknown,
+        road.unknown,
     )
-
-
-def _carried(table: pa.Table, party: Party, columns: Columns, source: str) -> dict[str, str]:
-    """Column in the payload -> column of the extract."""
-    wanted = list(party.attributes if columns.attributes is None else columns.attributes)
-    payloads.refuse_unpermitted(wanted, party.attributes, party=party.id)
-    carried = {}
-    if party.cohort:
-        names = {payloads.PROGRAMME_ID: columns.programme_id}
-        if any(name.strip().casefold() == columns.family_id.casefold() for name in table.column_names):
-            names[payloads.FAMILY_ID] = columns.family_id
-        found = columns_by_name(table, [*names.values(), *wanted], source=source)
-        carried = {name: found[column] for name, column in names.items()}
-    else:
-        found = columns_by_name(table, wanted, source=source)
-    return carried | {name: found[name] for name in wanted}
-
-
-def _require_programme_ids(table: pa.Table, column: str, source: str) -> None:
-    # The releaser would refuse the payload, when everybody's work is done; here it can be corrected.
-    missing = [row for row, one in enumerate(table.column(column).to_pylist(), 1) if not (one or "").strip()]
-    if missing:
-        raise InputError(
-            f"{source}: {len(missing):,} rows without a programme ID, first row {missing[0]:,}",
-            advice="Everybody in the cohort needs one: the release names people by it.",
-        )
-
-
-def _permitted_fields(table: pa.Table, design: LinkageSchema, party: Party) -> pa.Table:
-    """Without the columns of fields that this party may not encode."""
-    barred = columns_of(one for name, one in design.fields.items() if name not in party.fields)
-    kept = columns_of(one for name, one in design.fields.items() if name in party.fields)
-    kept |= {column_key(name) for name in party.attributes}
-    drop = [name for name in table.column_names if column_key(name) in barred - kept]
-    return table.drop_columns(drop) if drop else table
 
 
 class _Writer:

@@ -30,15 +30,9 @@ from pseudolink.formats import payload as payloads
 from pseudolink.formats.encodings import fixed_column
 from pseudolink.keys.linkage import LinkageKey
 from pseudolink.match.explain import LEVELS, field_levels
-from pseudolink.roles.encoding import (
-    Options,
-    columns_by_name,
-    columns_of,
-    coverage,
-    encode_table,
-    payload_table,
-)
+from pseudolink.roles.encoding import Options, columns_of, coverage, encode_table
 from pseudolink.roles.linkage import Delivery, PairLinkage, Report, link_pair, quiet
+from pseudolink.roles.payload import columns_by_name, payload_table
 from pseudolink.roles.people import link_map
 from pseudolink.schema import LinkageSchema
 
@@ -110,16 +104,16 @@ def _side(
 ) -> Side:
     with clock.stage("read"):
         table = source if isinstance(source, pa.Table) else read_extract(source)
-        column = columns_by_name(table, [truth], source=name)[truth]
+        column = columns_by_name(table.column_names, [truth], source=name)[truth]
         known = np.asarray(table.column(column).to_pylist(), dtype=object)
         known = np.asarray([(v or "").strip() or None for v in known], dtype=object)
         table = table.drop_columns([column])
     with clock.stage("encode"):
-        encoded, cleaned = encode_table(table, schema, key.derive, "rehearsal", options=options, source=name)
+        encoded, fared = encode_table(table, schema, key.derive, "rehearsal", options=options, source=name)
         used = columns_of(schema.fields.values()) | {payloads.RECORD}
         rest = {name: name for name in table.column_names if column_key(name) not in used}
         payload = payload_table(encoded.encodings.records, encoded.source, table, rest)
-        found = coverage(cleaned)
+        found = coverage(fared)
     delivery = Delivery(
         name, name, encoded.encodings, encoded.chance, encoded.company.to_json(), found, schema
     )

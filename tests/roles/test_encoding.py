@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -9,18 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pseudolink.errors import EmptyInputError, MissingColumnsError
-from pseudolink.roles.encoding import columns_by_name, payload_table, without_objections
+from pseudolink.roles.payload import Objections, Piece, columns_by_name, payload_table
 
 
 def test_columns_are_found_whatever_their_case_and_outer_blanks() -> None:
     table = pa.table({" Programme_ID ": ["1"], "Straße": ["2"]})
-    found = columns_by_name(table, ["programme_id", "STRASSE"], source="x")
+    found = columns_by_name(table.column_names, ["programme_id", "STRASSE"], source="x")
     assert found == {"programme_id": " Programme_ID ", "STRASSE": "Straße"}
 
 
 def test_every_column_that_is_not_there_is_named() -> None:
     with pytest.raises(MissingColumnsError) as caught:
-        columns_by_name(pa.table({"a": ["1"]}), ["b", "a", "c"], source="extract.csv")
+        columns_by_name(["a"], ["b", "a", "c"], source="extract.csv")
     assert [p.place for p in caught.value.problems] == ["b", "c"]
     assert caught.value.source == "extract.csv"
     assert "a" in str(caught.value.advice)
@@ -85,10 +87,17 @@ PEOPLE = pa.table({"id": ["a", " b", "c ", None, ""], "n": ["1", "2", "3", "4", 
 def test_people_who_object_are_left_out_and_unknown_ids_are_counted(
     listed: list[str], left: list[str], out: int, unknown: int
 ) -> None:
-    table, count, nobody = without_objections(PEOPLE, "id", listed)
-    assert (table.column("n").to_pylist(), count, nobody) == (left, out, unknown)
+    for cuts in ([0, 5], [0, 1, 3, 5]):
+        objections = Objections("id", listed)
+        stay = [objections(Piece(PEOPLE.slice(a, b - a), np.arange(a, b))) for a, b in pairwise(cuts)]
+        objections.check()
+        assert [n for piece in stay for n in piece.table.column("n").to_pylist()] == left
+        assert [row + 1 for piece in stay for row in piece.rows] == [int(n) for n in left]
+        assert (objections.left_out, objections.unknown) == (out, unknown)
 
 
 def test_an_extract_in_which_everybody_objects_is_empty() -> None:
+    objections = Objections("id", ["a"])
+    objections(Piece(pa.table({"id": ["a", "a"]}), np.arange(2)))
     with pytest.raises(EmptyInputError):
-        without_objections(pa.table({"id": ["a", "a"]}), "id", ["a"])
+        objections.check()

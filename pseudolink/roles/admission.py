@@ -1,0 +1,129 @@
+"""
+What of an extract goes into a delivery: which columns, and whose rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.compute as pc
+
+from pseudolink.agreement import Party
+from pseudolink.clean.reader import Extract, column_key
+from pseudolink.errors import InputError, NotPermittedError
+from pseudolink.formats import payload as payloads
+from pseudolink.roles.encoding import columns_of
+from pseudolink.roles.payload import Objections, Piece, columns_by_name
+from pseudolink.schema import LinkageSchema
+
+
+@dataclass(frozen=True)
+class Columns:
+    """
+    Where the payload is in the extract.
+
+    attributes: columns to carry; every attribute that the agreement permits when None.
+    """
+
+    programme_id: str = payloads.PROGRAMME_ID
+    family_id: str = payloads.FAMILY_ID
+    attributes: Sequence[str] | None = None
+
+
+def read_objections(path: Path) -> list[str]:
+    """Programme IDs of people who object, one a line; a heading is harmless."""
+    try:
+        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {path.name}: {type(error).__name__}") from None
+
+
+def carried_columns(there: Sequence[str], party: Party, columns: Columns, source: str) -> dict[str, str]:
+    """Column in the payload -> column of the extract."""
+    wanted = list(party.attributes if columns.attributes is None else columns.attributes)
+    payloads.refuse_unpermitted(wanted, party.attributes, party=party.id)
+    carried = {}
+    if party.cohort:
+        names = {payloads.PROGRAMME_ID: columns.programme_id}
+        if any(name.strip().casefold() == columns.family_id.casefold() for name in there):
+            names[payloads.FAMILY_ID] = columns.family_id
+        found = columns_by_name(there, [*names.values(), *wanted], source=source)
+        carried = {name: found[column] for name, column in names.items()}
+    else:
+        found = columns_by_name(there, wanted, source=source)
+    return carried | {name: found[name] for name in wanted}
+
+
+class Admission:
+    """
+    What is done with every chunk before it is cleaned: programme IDs are looked for, people who
+    object are left out, and so are the columns of fields that this party may not encode.
+    """
+
+    def __init__(
+        self,
+        extract: Extract,
+        design: LinkageSchema,
+        party: Party,
+        carried: dict[str, str],
+        source: str,
+        objections: Path | None,
+    ) -> None:
+        self._source = source
+        self._cohort = carried[payloads.PROGRAMME_ID] if party.cohort else None
+        self._objections = None
+        if objections is not None:
+            listed = read_objections(objections)
+            if payloads.PROGRAMME_ID not in carried:
+                raise NotPermittedError("only the cohort's custodian has programme IDs to object by")
+            self._objections = Objections(carried[payloads.PROGRAMME_ID], listed)
+        barred = columns_of(one for name, one in design.fields.items() if name not in party.fields)
+        kept = columns_of(one for name, one in design.fields.items() if name in party.fields)
+        kept |= {column_key(name) for name in party.attributes}
+        self.columns = [name for name in extract.columns if column_key(name) not in barred - kept]
+        self._carried = set(carried.values())
+        self._missing = 0
+        self._counted = -1
+        self._first_missing = 0
+
+    def __call__(self, piece: Piece) -> Piece:
+        if self._cohort is not None:
+            ids = pc.utf8_trim_whitespace(pc.fill_null(piece.table.column(self._cohort), ""))
+            missing = piece.rows[pc.equal(ids, "").to_numpy(zero_copy_only=False)]
+            if len(piece.rows) and piece.rows[-1] > self._counted:  # an extract may be read again
+                self._counted = int(piece.rows[-1])
+                if len(missing) and not self._missing:
+                    self._first_missing = int(missing[0]) + 1
+                self._missing += len(missing)
+        if self._objections is not None:
+            piece = self._objections(piece)
+        names = [n for n in piece.table.column_names if n in self.columns or n in self._carried]
+        return Piece(piece.table.select(names), piece.rows)
+
+    def check(self) -> None:
+        """
+        Raises:
+            InputError: people of the cohort without a programme ID.
+            EmptyInputError: everybody objects.
+        """
+        if self._missing:
+            # The releaser would refuse the payload, when everybody's work is done; here it can be corrected.
+            raise InputError(
+                f"{self._source}: {self._missing:,} rows without a programme ID, "
+                f"first row {self._first_missing:,}",
+                advice="Everybody in the cohort needs one: the release names people by it.",
+            )
+        if self._objections is not None:
+            self._objections.check()
+
+    @property
+    def left_out(self) -> int:
+        """Records of people who object."""
+        return 0 if self._objections is None else self._objections.left_out
+
+    @property
+    def unknown(self) -> int:
+        """Objections that are nobody's."""
+        return 0 if self._objections is None else self._objections.unknown
