@@ -198,6 +198,9 @@ def _linker(left: Any, right: Any) -> Any:
         certain += [block_on(name, "dob", "postcode") for name in ("forename", "surname")]
     if has_sex:
         comparisons.append(cl.ExactMatch("sex"))
+    if "soc_sec_id" in left:
+        comparisons.append(cl.LevenshteinAtThresholds("soc_sec_id", [1, 2]))
+        rules.append(block_on("soc_sec_id"))
     settings = SettingsCreator(
         link_type="link_only",
         comparisons=comparisons,
@@ -290,7 +293,7 @@ def apart(function: Any, *arguments: Any) -> Any:
     try:
         return here.recv()
     except EOFError:
-        raise SystemExit(f"{function.__name__} {arguments[1]}: failed; see above") from None
+        raise SystemExit(f"{function.__name__} {arguments[1:2]}: failed; see above") from None
     finally:
         process.join()
 

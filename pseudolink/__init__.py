@@ -24,7 +24,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pseudolink.api import encode, link, rehearse
+    from pseudolink.api import dice_pairs, encode, link, rehearse, write_dice_pairs
     from pseudolink.errors import PseudolinkError
     from pseudolink.schema import LinkageSchema, load_schema
 
@@ -32,12 +32,23 @@ _PUBLIC = {
     "encode": "pseudolink.api",
     "link": "pseudolink.api",
     "rehearse": "pseudolink.api",
+    "dice_pairs": "pseudolink.api",
+    "write_dice_pairs": "pseudolink.api",
     "load_schema": "pseudolink.schema",
     "LinkageSchema": "pseudolink.schema",
     "PseudolinkError": "pseudolink.errors",
 }
 
-__all__ = ["LinkageSchema", "PseudolinkError", "encode", "link", "load_schema", "rehearse"]
+__all__ = [
+    "LinkageSchema",
+    "PseudolinkError",
+    "dice_pairs",
+    "encode",
+    "link",
+    "load_schema",
+    "rehearse",
+    "write_dice_pairs",
+]
 
 
 class _Encode(ModuleType):

@@ -45,6 +45,7 @@ class Party:
     cohort: bool = False
     fields: tuple[str, ...] = ()
     attributes: tuple[str, ...] = ()
+    families: bool = False
 
     @cached_property
     def public(self) -> PartyPublic:
@@ -166,6 +167,7 @@ def parse_agreement(raw: Mapping[str, Any], source: str | None = None) -> Agreem
             cohort=model.cohort,
             fields=tuple(sorted(model.fields_)),
             attributes=tuple(sorted(model.attributes)),
+            families=model.families,
         )
         for model in models
     )
@@ -201,6 +203,8 @@ def parse_agreement(raw: Mapping[str, Any], source: str | None = None) -> Agreem
                     "cohort": one.cohort,
                     "fields": list(one.fields),
                     "attributes": list(one.attributes),
+                    # Absent where it is not agreed, so that agreements without it keep their digest.
+                    **({"families": True} if one.families else {}),
                 }
                 for one in parties
             },

@@ -36,7 +36,9 @@ RECEIVERS: Final[Mapping[str, tuple[str, ...]]] = {
     "release": ("researcher", "releaser"),
 }
 #: Columns of a payload that are not attributes.
-NOT_ATTRIBUTES: Final = frozenset({"record", "programme_id", "family_id"})
+NOT_ATTRIBUTES: Final = frozenset(
+    {"record", "programme_id", "family_id", "family_from", "family_to", "apart"}
+)
 BACK_TO_CUSTODIAN: Final = "a custodian never receives a link map or a release; linked data do not go back"
 ATTRIBUTES_TO_OPERATOR: Final = "the operator never receives a payload; it links without attributes"
 
@@ -75,6 +77,7 @@ class PartyModel(BaseModel):
     cohort: bool = False
     fields_: Annotated[list[str], Field(alias="fields")] = []
     attributes: list[_Line] = []
+    families: bool = False
 
 
 class _RecipientsModel(BaseModel):
@@ -181,6 +184,8 @@ class Reader:
             self.problem(f"{place}.fields", "a custodian needs at least one field that it may encode")
         if model.cohort and model.role != "custodian":
             self.problem(f"{place}.cohort", "only a custodian holds the cohort")
+        if model.families and model.role != "custodian":
+            self.problem(f"{place}.families", "only a custodian carries families")
         for index, name in enumerate(model.fields_):
             if not _FIELD.fullmatch(name):
                 self.problem(f"{place}.fields[{index}]", "not the name of a schema field")

@@ -6,18 +6,23 @@ For notebooks and trials. Between organisations use the roles: they seal, sign a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from pseudolink.encode.floor import Company
+from pseudolink.engines.threads import run
 from pseudolink.errors import LinkageError
+from pseudolink.formats import pairs as pair_files
 from pseudolink.formats.encodings import Encodings, to_table
 from pseudolink.formats.statistics import Statistics
 from pseudolink.keys.linkage import LinkageKey
+from pseudolink.match import dice
 from pseudolink.roles import rehearsal
 from pseudolink.roles.encoding import Options, coverage, encode_table
 from pseudolink.roles.linkage import Delivery, link_all
@@ -126,3 +131,80 @@ def rehearse(
         see :func:`pseudolink.roles.rehearsal.rehearse`.
     """
     return rehearsal.rehearse(frames, schema, truth, keep=keep, min_precision=min_precision, options=options)
+
+
+def _threads(wanted: int | None) -> int:
+    return wanted or os.cpu_count() or 1
+
+
+def dice_pairs(
+    left: Any,
+    right: Any,
+    threshold: dice.Threshold,
+    *,
+    best: int | None = None,
+    most: int = dice.MOST_PAIRS,
+    threads: int | None = None,
+) -> dice.Pairs:
+    """
+    Find every pair of filters whose Dice coefficient reaches the threshold; on all processors.
+
+    Args:
+        left: (n, w) uint64; n filters of 64 w bits.
+        right: (m, w) uint64; same w.
+        threshold: above 0, at most 1: a fraction, text such as "4/5", or a number, which is taken
+            as the decimal it is written as. Compared exactly, in integers.
+        best: of each left filter keep only so many best pairs, and what ties with the last of them.
+        most: stop beyond this number of pairs; :func:`write_dice_pairs` has no such limit.
+        threads: as many as there are processors when None.
+
+    Returns:
+        (i, j, dice): int64, int64, float64 of equal length, ordered by i, then j.
+        Two empty filters are not a pair: absent evidence is not agreement.
+
+    Raises:
+        FilterWidthError: not (n, w) uint64, or left and right differ in w.
+        UsageError: a threshold or number out of range.
+        TooManyPairsError: more pairs than ``most``; carries a suggested threshold.
+
+    Source: specs/matching-v1.md, section 4.
+    """
+    count = _threads(threads)
+    return dice.dice_pairs(
+        left, right, threshold, best=best, most=most, run=partial(run, threads=count), threads=count
+    )
+
+
+def write_dice_pairs(
+    path: Path | str,
+    left: Any,
+    right: Any,
+    threshold: dice.Threshold,
+    *,
+    best: int | None = None,
+    threads: int | None = None,
+    report: Callable[[str, int, int], None] | None = None,
+) -> int:
+    """
+    Write what :func:`dice_pairs` finds to a new .parquet or .csv file: columns left, right, dice.
+
+    Memory does not grow with the number of pairs, which is returned.
+
+    Raises:
+        FilterWidthError, UsageError: see :func:`dice_pairs`; or a file of another kind.
+        OutputExistsError, OutputError: see :func:`pseudolink.files.new_file`.
+
+    Source: specs/matching-v1.md, section 4.
+    """
+    count = _threads(threads)
+    chunks = dice.pair_chunks(
+        left, right, threshold, best=best, run=partial(run, threads=count), threads=count
+    )
+
+    def told() -> Iterable[dice.Pairs]:
+        for done, pairs in chunks:
+            yield pairs
+            if report:
+                report("compare", done, len(left))
+
+    return pair_files.save(Path(path), told())

@@ -12,6 +12,7 @@ package's, the data's (floor, linkage) or the release's.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 
@@ -108,6 +109,13 @@ class MissingDependencyError(PseudolinkError):
     """An optional package or system library is needed for this and is not installed."""
 
     code = "PL-DEP-01"
+
+
+class DoNotLinkError(ProblemsError, InputError):
+    """Lines of a do-not-link list are no pair of people of the extract; nothing is encoded."""
+
+    code = "PL-INPUT-05"
+    what = "do-not-link list"
 
 
 # ---------------------------------------------------------------- cleaning
@@ -260,6 +268,22 @@ class LinkageError(PseudolinkError):
     code = "PL-LINK-01"
 
 
+class FilterWidthError(UsageError):
+    """Filters that are to be compared are not arrays of filters, or differ in their words."""
+
+    code = "PL-MATCH-01"
+
+
+class TooManyPairsError(LinkageError):
+    """More pairs than may be held; ``suggested`` is a threshold that should bring fewer, or None."""
+
+    code = "PL-MATCH-02"
+
+    def __init__(self, message: str, *, suggested: Fraction | None = None, advice: str | None = None) -> None:
+        super().__init__(message, advice=advice)
+        self.suggested = suggested
+
+
 class MixedArtefactsError(ProblemsError):
     """Artefacts that do not belong together (key, schema, agreement, party)."""
 
@@ -267,10 +291,23 @@ class MixedArtefactsError(ProblemsError):
     what = "packages"
 
 
+class ReviewError(PseudolinkError):
+    """Candidates or labels of a clerical review cannot be used."""
+
+    code = "PL-REVIEW-01"
+
+
 class ScoringError(PseudolinkError):
     """The model could not be estimated from these encodings."""
 
     code = "PL-SCORE-01"
+
+
+class WrongClassError(ProblemsError, ScoringError):
+    """The pairs that the model took for matches do not look like people met twice."""
+
+    code = "PL-SCORE-02"
+    what = "model of matches"
 
 
 class ReleaseError(PseudolinkError):
@@ -330,3 +367,13 @@ class NotAcceptedError(PseudolinkError):
     """The releaser did not accept the disclosure report; nothing was released."""
 
     code = "PL-DISC-03"
+
+
+# ---------------------------------------------------------------- evidence
+
+
+class EvidenceError(ProblemsError):
+    """Artefacts that were given as evidence are broken; the document was written and names them."""
+
+    code = "PL-EVID-01"
+    what = "evidence"

@@ -20,6 +20,7 @@ from pathlib import Path
 from pseudolink.errors import OutputError, OutputExistsError
 
 PREFIX = ".pseudolink-tmp-"
+WORK_PREFIX = ".pseudolink-work-"
 _RANDOM_BYTES = 6
 # Said by file systems that have nothing to synchronise (some network and memory ones).
 _NO_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP})
@@ -148,3 +149,53 @@ def write_bytes(final: Path, data: bytes, *, overwrite: bool = False) -> None:
     """Write ``data`` to ``final``, whole or not at all."""
     with new_file(final, overwrite=overwrite) as temporary:
         temporary.write_bytes(data)
+
+
+@contextmanager
+def work_folder(final: Path, digest: str) -> Iterator[Path]:
+    """
+    Give a folder beside ``final`` for what a long run has finished so far.
+
+    It is named by ``digest``, of all that decides the result: a run that was killed finds there what
+    it had done, and one with other inputs does not. It is removed when the run ends by itself, well
+    or not, and so are those of earlier runs for the same ``final``.
+
+    Raises:
+        OutputError: the system refused to write.
+    """
+    final = Path(final)
+    start = f"{WORK_PREFIX}{final.name}-"
+    folder = final.parent / f"{start}{digest}"
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        ours = re.compile(re.escape(start) + "[0-9a-f]{64}")
+        for left in final.parent.iterdir():
+            if ours.fullmatch(left.name) and left != folder:
+                _discard(left)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        yield folder
+    except OSError as error:
+        raise _refused(final, error) from error
+    finally:
+        _discard(folder)
+
+
+@contextmanager
+def scratch_folder(final: Path) -> Iterator[Path]:
+    """
+    Give a folder beside ``final`` that is gone afterwards, whatever happens.
+
+    Raises:
+        OutputError: the system refused to write.
+    """
+    final = Path(final)
+    temporary = _temporary(final)
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(final)
+        temporary.mkdir(mode=0o700)
+        yield temporary
+    except OSError as error:
+        raise _refused(final, error) from error
+    finally:
+        _discard(temporary)

@@ -339,6 +339,8 @@ def encode_record(canonical, linkage_key, project, record):
             else:
                 value = record[field]
                 values.append(None if value is None else component(fields[field]["kind"], derivation, value))
+                if fields[field]["kind"] == "upn" and len(one["on"]) == 1 and (value or "0")[-1].isalpha():
+                    values = [None]  # a temporary number is no evidence on its own
         message = block_message(values)
         if message is None:
             result[one["name"]] = (None, None)
@@ -595,6 +597,27 @@ SCHEMA = {
 }
 
 
+UPN_SCHEMA = SCHEMA | {
+    "fields": SCHEMA["fields"]
+    | {
+        "upn": {
+            "kind": "upn",
+            "columns": ["upn"],
+            "parts": None,
+            "formats": [],
+            "optional": False,
+            "bits": 0,
+            "budget": 0,
+        }
+    },
+    "field_order": [*SCHEMA["field_order"], "upn"],
+    "passes": [
+        {"name": "upn", "on": ["upn"], "compare": ["forename"]},
+        {"name": "upn_born", "on": ["upn", "dob"], "compare": []},
+    ],
+}
+
+
 def record_vectors(vector):
     whole = {
         "forename": "MARY ANN",
@@ -611,17 +634,25 @@ def record_vectors(vector):
         ("record_missing_compared_value", {"surname": None}, "an empty segment in pass nino"),
         ("record_partial_date", {"dob": "1990-XX-11"}, "no whole date, but a year and a day"),
         ("record_other_script", {"forename": "Ольга", "surname": "Петрова"}, "UTF-8"),
+        ("record_upn", {"upn": "B801200005001"}, "a pupil number has a token of its own"),
+        (
+            "record_temporary_upn",
+            {"upn": "Q84020009901A"},
+            "a temporary number has none, and takes part where something else agrees too",
+        ),
     ]:
         record = whole | changes
-        encoded = encode_record(SCHEMA, KEY, PROJECT, record)
+        upn = "upn" in record
+        schema = UPN_SCHEMA if upn else SCHEMA
+        encoded = encode_record(schema, KEY, PROJECT, record)
         found[scenario] = vector(
-            "5.4",
+            "3.5" if upn else "5.4",
             "record",
             comment,
             linkage_key_hex=KEY.hex(),
             project=PROJECT,
-            schema=SCHEMA,
-            schema_digest=schema_digest(SCHEMA),
+            schema=schema,
+            schema_digest=schema_digest(schema),
             record=record,
             passes={
                 name: {

@@ -233,3 +233,42 @@ def test_a_killed_run_leaves_nothing_at_the_final_name(tmp_path: Path) -> None:
         (temporary / "whole").touch()
     assert names(tmp_path) == ["out"]
     assert names(final) == ["whole"]
+
+
+DIGEST = "ab" * 32
+
+
+def test_a_work_folder_is_gone_when_the_run_ends_well_or_not(tmp_path: Path) -> None:
+    final = tmp_path / "out"
+    with files.work_folder(final, DIGEST) as place:
+        (place / "part").write_text("done")
+        assert place.parent == tmp_path
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(KeyboardInterrupt), files.work_folder(final, DIGEST):
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_run_finds_its_work_and_no_other_run_does(tmp_path: Path) -> None:
+    final = tmp_path / "out"
+    left = tmp_path / f"{files.WORK_PREFIX}out-{DIGEST}"
+    other = tmp_path / f"{files.WORK_PREFIX}out-b-{DIGEST}"
+    for folder in (left, other):
+        folder.mkdir()
+        (folder / "part").write_text("done")
+    with files.work_folder(final, DIGEST) as place:
+        assert (place / "part").read_text() == "done"
+    assert not left.exists()
+    left.mkdir()
+    with files.work_folder(final, "cd" * 32) as place:
+        assert list(place.iterdir()) == []
+        assert not left.exists(), "the work of other inputs is of no use"
+    assert other.exists(), "another output's"
+
+
+def test_a_scratch_folder_is_gone_whatever_happens(tmp_path: Path) -> None:
+    with files.scratch_folder(tmp_path / "out") as place:
+        (place / "plain").write_text("for a moment")
+    with pytest.raises(ValueError, match="oops"), files.scratch_folder(tmp_path / "out"):
+        raise ValueError("oops")
+    assert list(tmp_path.iterdir()) == []

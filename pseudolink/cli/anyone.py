@@ -8,7 +8,18 @@ from typing import Any
 
 import click
 
-from pseudolink.cli.common import NEW_PATH, READABLE, emit, json_option, progress, refusals
+from pseudolink.cli.common import (
+    NEW_PATH,
+    NOBODY,
+    READABLE,
+    emit,
+    json_option,
+    min_precision_option,
+    progress,
+    refusals,
+    resolution_options,
+    threshold_option,
+)
 from pseudolink.roles.encoding import Options
 from pseudolink.schema import load_schema
 
@@ -65,7 +76,9 @@ def demo(people: int, out: Path, seed: int, schema: Path | None, as_json: bool) 
 @click.option("--schema", type=READABLE, required=True, help="Linkage schema (TOML).")
 @click.option("--truth", required=True, metavar="COLUMN", help="Equal exactly for records of one person.")
 @click.option("--keep", type=NEW_PATH, help="New folder for every artefact, unsealed, for a reviewer.")
-@click.option("--min-precision", type=click.FloatRange(0, 1), help="Lowest threshold expected to reach it.")
+@min_precision_option
+@threshold_option
+@resolution_options
 @click.option("--workers", type=click.IntRange(min=1), help="Threads that encode; all processors without it.")
 @click.option("--strict", is_flag=True, help="Refuse cells that break a rule.")
 @click.option("--ignore-floor", is_flag=True, help="Measure the security floor without refusing.")
@@ -77,6 +90,11 @@ def rehearse(
     truth: str,
     keep: Path | None,
     min_precision: float | None,
+    threshold: float | None,
+    assignment: str,
+    every_pair: bool,
+    duplicates: tuple[str, ...],
+    no_guard: bool,
     workers: int | None,
     strict: bool,
     ignore_floor: bool,
@@ -88,6 +106,7 @@ def rehearse(
     payload: use test data.
     """
     from pseudolink.roles import rehearsal
+    from pseudolink.roles.resolving import rules_of
 
     options = Options(strict=strict, workers=workers, enforce_floor=not ignore_floor)
     with progress() as report:
@@ -97,6 +116,8 @@ def rehearse(
             truth,
             keep=keep,
             min_precision=min_precision,
+            threshold=threshold,
+            rules=rules_of(assignment, every_pair, duplicates, guard=not no_guard),
             options=options,
             report=report,
         )
@@ -109,15 +130,27 @@ def _rehearsal_text(found: dict[str, Any]) -> str:
         if "left" in one:
             lines.append(f"{one['left']} and {one['right']}")
         lines += [
-            f"precision         {one['precision']:.4f}   expected {one['expected_precision']:.4f}",
-            f"recall            {one['recall']:.4f}   expected {one['expected_recall']:.4f}",
-            f"F1                {one['f1']:.4f}   expected {one['expected_f1']:.4f}",
+            *(
+                f"{word:<18}{one[name]:.4f}   expected {one[f'expected_{name}']:.4f}, "
+                f"95 % interval {low:.4f} to {high:.4f}"
+                for word, name in (("precision", "precision"), ("recall", "recall"), ("F1", "f1"))
+                for low, high in (one[f"{name}_interval"],)
+            ),
             f"candidate recall  {one['candidate_recall']:.4f}   of {one['true_pairs']:,} true pairs",
             f"links             {one['links']:,}   at probability {one['threshold']:.4f} or more; "
             f"{one['ambiguous']:,} ambiguous pairs left out",
             f"company           {one['company']:.2%}   largest component {one['largest_component']:,}",
+            "unlinkable        " + ", ".join(f"{party} {n:,}" for party, n in one["unlinkable"].items()),
+            *([NOBODY] if one["nobody"] else []),
             "",
         ]
+    for one in found.get("people", ()):
+        lines.append(
+            f"people with {one['party']}: {one['links']:,} links, {one['carried']:,} over a third party; "
+            f"precision {one['precision']:.4f}, recall {one['recall']:.4f}, F1 {one['f1']:.4f}"
+        )
+    for one in found.get("duplicates", ()):
+        lines.append(f"duplicates in {one['party']}: {one['records']:,} records in {one['groups']:,} groups")
     stages = ", ".join(f"{name} {value:.1f} s" for name, value in found["seconds"].items())
     peak = found["peak_memory_bytes"]
     lines.append(stages if peak is None else f"{stages}; peak memory {peak / 2**20:,.0f} MiB")

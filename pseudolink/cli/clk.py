@@ -16,12 +16,14 @@ from pseudolink.cli.common import (
     emit,
     json_option,
     passphrase_option,
+    progress,
     refusals,
     say,
 )
 from pseudolink.errors import KeyFileError, UsageError
 
 FORMATS = ("json", "bare", "indexed", "counted")
+ENGINES = ("pseudolink", "numpy", "anonlink")
 HEADERS: dict[str, bool | str] = {"check": True, "ignore": "ignore", "none": False}
 
 _LONGEST_SECRET = 1 << 16
@@ -39,7 +41,7 @@ format_option = click.option(
 
 @click.group()
 def clk() -> None:
-    """Make CLKs bit for bit as clkhash 0.18.3 does. Under an agreement, diffuse them.
+    """Make CLKs bit for bit as clkhash 0.18.3 does, and match them. Under an agreement, diffuse them.
 
     A CLK lets every record be compared with every other: where the parties are free to choose,
     use the passes of `pseudolink encode` instead.
@@ -228,3 +230,82 @@ def diffuse(
         f"{fill.leaning:,} records lean by more than {diffusion.MOST_LEAN}\n{output}"
     )
     emit(result, text, as_json=as_json)
+
+
+@clk.command(epilog="Example: pseudolink clk match left.json right.json --threshold 0.8 -o links.csv")
+@click.argument("left", type=READABLE)
+@click.argument("right", type=READABLE)
+@click.option("--threshold", required=True, help="Least Dice coefficient, such as 0.8 or 4/5; exact.")
+@click.option("-o", "--output", type=NEW_PATH, required=True, help="New .csv or .parquet file of pairs.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Write every pair that reaches the threshold, unresolved."
+)
+@click.option(
+    "--best",
+    type=click.IntRange(min=1),
+    metavar="K",
+    help="Consider only the K best pairs of each left record, and what ties with the last of them.",
+)
+@format_option
+@click.option("--size", type=click.IntRange(min=1), metavar="BYTES", help="Of a CLK, in the binary forms.")
+@click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    default="pseudolink",
+    show_default=True,
+    help="All give the same result. numpy: the reference. anonlink: its own code, where installed.",
+)
+@click.option("--threads", type=click.IntRange(min=1), help="Default: as many as there are processors.")
+@json_option
+@refusals
+def match(
+    left: Path,
+    right: Path,
+    threshold: str,
+    output: Path,
+    everything: bool,
+    best: int | None,
+    form: str,
+    size: int | None,
+    engine: str,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Match two files of CLKs made under one schema and secret.
+
+    Writes one-to-one links: columns left and right (numbers from 0) and dice, highest pairs first
+    taken. Pairs that tie for a record are left out. Blocks in the files are honoured.
+    """
+    from pseudolink.roles import clk as role
+
+    with progress() as report:
+        found = role.match(
+            left,
+            right,
+            threshold,
+            output,
+            form=form,
+            size=size,
+            engine=engine,
+            best=best,
+            everything=everything,
+            threads=threads,
+            report=report,
+        )
+    result = {
+        "left": found.left,
+        "right": found.right,
+        "bits": found.bits,
+        "blocks": found.blocks,
+        "candidates": found.candidates,
+        "written": found.links,
+        "ambiguous": found.ambiguous,
+        "engine": engine,
+        "output": str(output),
+    }
+    text = f"compared {found.left:,} and {found.right:,} CLKs of {found.bits:,} bits"
+    text += " inside their blocks\n" if found.blocks else "\n"
+    text += f"{found.candidates:,} pairs reach {threshold}"
+    if not everything:
+        text += f"; {found.links:,} links one to one, {found.ambiguous:,} pairs tie and are left out"
+    emit(result, f"{text}\n{output}", as_json=as_json)

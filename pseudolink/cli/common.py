@@ -38,9 +38,63 @@ REFUSED = 1
 UNFORESEEN = "PL-GEN-99"
 
 
+def resolution_options(command: F) -> F:
+    """How links are resolved: ``--assignment``, ``--every-pair``, ``--duplicates``, ``--no-guard``."""
+    for option in (
+        click.option(
+            "--no-guard",
+            is_flag=True,
+            help="Let pairs be links that agree on date of birth, surname and postcode and not on the "
+            "forename: twins, or one person with two forenames.",
+        ),
+        click.option(
+            "--duplicates",
+            multiple=True,
+            metavar="PARTY",
+            help="A party that may hold several records of a person; they are found and linked as one.",
+        ),
+        click.option(
+            "--every-pair",
+            is_flag=True,
+            help="Link all parties with one another, not each with the cohort alone; people are clusters.",
+        ),
+        click.option(
+            "--assignment",
+            type=click.Choice(["greedy", "optimal"]),
+            default="greedy",
+            show_default=True,
+            help="One to one: best pair first, or most right links expected over all.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def json_option(command: F) -> F:
     """``--json``: the result as JSON on standard output."""
     return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(command)
+
+
+#: Said where two parties seem to have nobody in common.
+NOBODY = "nothing tells that anybody is in both, so nobody was linked"
+
+
+def min_precision_option(command: F) -> F:
+    """``--min-precision``: choose the threshold by expected precision."""
+    return click.option(
+        "--min-precision",
+        type=click.FloatRange(0, 1),
+        help="Lowest threshold expected to reach it; without it, the one with the best expected F1.",
+    )(command)
+
+
+def threshold_option(command: F) -> F:
+    """``--threshold``: take this match probability."""
+    return click.option(
+        "--threshold",
+        type=click.FloatRange(0, 1),
+        help="Link from this match probability on, whatever is expected of it.",
+    )(command)
 
 
 def passphrase_option(command: F) -> F:
@@ -104,12 +158,17 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
             yield report
     else:
         seen: dict[str, float] = {}
+        begun: dict[str, tuple[float, int]] = {}
 
         def report_line(stage: str, done: int, total: int) -> None:
             now = time.monotonic()
             if stage not in seen or now - seen[stage] > 10:
                 seen[stage] = now
-                say(f"{stage}: {done:,} of {total:,}")
+                since, first = begun.setdefault(stage, (now, done))
+                left = ""
+                if first < done < total:
+                    left = f", about {(now - since) * (total - done) / (done - first):,.0f} s left"
+                say(f"{stage}: {done:,} of {total:,}{left}")
 
         yield report_line
 

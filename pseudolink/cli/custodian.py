@@ -58,9 +58,13 @@ def linkage_key_file(keys: Path) -> Path:
 @click.option("-o", "--output", type=NEW_PATH, required=True, help="New folder for the two packages.")
 @click.option("--ledger", type=NEW_PATH, help="Where the receipt goes; default ledger.jsonl beside --output.")
 @click.option("--objections", type=READABLE, help="Programme IDs to leave out, one a line.")
+@click.option(
+    "--do-not-link", type=READABLE, help="Pairs of local IDs that nothing may ever join, one pair a line."
+)
+@click.option("--local-id", metavar="COLUMN", help="What --do-not-link names people by; never sent.")
 @click.option("--attributes", help="Attributes to carry, with commas; all that are permitted without it.")
 @click.option("--programme-id", default="programme_id", show_default=True, help="Column of the cohort.")
-@click.option("--family-id", default="family_id", show_default=True, help="Column of the cohort.")
+@click.option("--family-id", default="family_id", show_default=True, help="Column of the family.")
 @click.option("--workers", type=click.IntRange(min=1), help="Threads that encode; all processors without it.")
 @click.option(
     "--chunk-rows",
@@ -84,6 +88,8 @@ def encode(
     output: Path,
     ledger: Path | None,
     objections: Path | None,
+    do_not_link: Path | None,
+    local_id: str | None,
     attributes: str | None,
     programme_id: str,
     family_id: str,
@@ -117,8 +123,10 @@ def encode(
                 programme_id,
                 family_id,
                 None if attributes is None else [a.strip() for a in attributes.split(",") if a.strip()],
+                local_id=local_id,
             ),
             objections=objections,
+            do_not_link=do_not_link,
             options=Options(strict=strict, workers=workers, chunk_rows=chunk_rows),
             encoding=encoding,
             delimiter=delimiter,
@@ -134,6 +142,7 @@ def encode(
         "rows": found.rows,
         "objections": found.objections,
         "unknown_objections": found.unknown_objections,
+        "do_not_link": found.do_not_link,
         "company": found.company,
         "largest_component": found.largest_component,
         "fields": found.counts,

@@ -29,15 +29,28 @@ COMMANDS = {
         "Count coverage and invalid values of an extract by field.",
     ),
     "encode": ("pseudolink.cli.custodian:encode", "Custodian: encode an extract and seal both halves of it."),
-    "clk": ("pseudolink.cli.clk:clk", "Make CLKs bit for bit as clkhash does."),
+    "clk": ("pseudolink.cli.clk:clk", "Make CLKs bit for bit as clkhash does, and match them."),
     "link": (
         "pseudolink.cli.operator:link",
         "Operator: link sealed encodings; the link map is sealed again.",
     ),
+    "explain": (
+        "pseudolink.cli.explaining:explain",
+        "Explain a linkage's model, and the weight of one pair field by field.",
+    ),
+    "review": ("pseudolink.cli.review:review", "Operator: judge uncertain pairs, blind."),
     "release": ("pseudolink.cli.releaser:release", "Releaser: join link map and payloads into a dataset."),
     "tables": (
         "pseudolink.cli.researcher:tables",
         "Researcher: tables in which nobody and no family can be identified.",
+    ),
+    "rates": (
+        "pseudolink.cli.rates:rates",
+        "Releaser: count by subgroup how many records are linked.",
+    ),
+    "evidence": (
+        "pseudolink.cli.evidence:evidence",
+        "Reviewer: record of processing, DPIA annex and promises, from the project's own artefacts.",
     ),
     "ledger": ("pseudolink.cli.reviewer:ledger", "Verify and show the chain of receipts."),
 }

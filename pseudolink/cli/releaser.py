@@ -69,10 +69,16 @@ def release(
         "rows": found.rows,
         "columns": list(found.columns),
         "parquet": str(found.parquet),
+        "further": list(found.further),
+        "withheld": list(found.withheld),
     }
+    for name in found.withheld:
+        say(f"{name} is withheld: disclosure rules are about rows that are people")
     emit(
         result,
-        f"released {found.rows:,} people, {len(found.columns)} columns: {found.folder}",
+        f"released {found.rows:,} people, {len(found.columns)} columns"
+        + "".join(f", and {name}" for name in found.further)
+        + f": {found.folder}",
         as_json=as_json,
     )
 

@@ -168,6 +168,24 @@ class Components:
             self._made[name] = self._names(derivation) if field == NAMES else self.of_rows(field, derivation)
         return self._made[name]
 
+    def of_pass(self, on: Sequence[str], *, bare: bool = False) -> list[Component]:
+        """
+        The components of a pass: on its own a temporary pupil number counts as missing.
+
+        Args:
+            bare: a value may have several codes.
+        """
+        parts = [self.bare(name) if bare else self[name] for name in on]
+        field, _ = split(on[0])
+        if len(on) > 1 or field == NAMES or self.schema.fields[field].kind != "upn":
+            return parts
+        # encoding-v1 §3.5: schools hand these out themselves, so two pupils can have the same one.
+        column = self.cleaned.fields[field]
+        texts = Texts.of(column.values)
+        lasting = np.append(texts.data[texts.start[1:] - 1] < ord("A"), False)
+        part = parts[0]
+        return [Component(part.data, part.start, np.where(lasting[column.codes], part.codes, -1))]
+
     def of_rows(self, field: str, derivation: str) -> Component:
         """A derivation of a field, whether a pass names it or not."""
         column: Column = self.cleaned.fields[field]

@@ -128,7 +128,7 @@ class Encoder:
         }
         passes: dict[str, PassColumns] = {}
         for one in self._schema.passes:
-            pieces = _Pieces.of([parts.bare(name) for name in one.on])
+            pieces = _Pieces.of(parts.of_pass(one.on, bare=True))
             uses = ["token", "block"] if one.compare else ["token"]
             found, present = _prf([self._ring.key(one, use) for use in uses], pieces)
             filters = None

@@ -54,13 +54,18 @@ class Spill:
             stream.write(sealed)
         self._lengths.setdefault(bucket, []).append((self._count, len(sealed)))
 
-    def read(self, bucket: int) -> Iterator[bytes]:
-        """What was added to a bucket, in order; it is empty afterwards."""
-        parts = self._lengths.pop(bucket, [])
+    def look(self, bucket: int) -> Iterator[bytes]:
+        """What was added to a bucket, in order; it stays there."""
+        parts = self._lengths.get(bucket, [])
         if not parts:
             return
         with self._path(bucket).open("rb") as stream:
             for count, length in parts:
                 nonce, bound = struct.pack(">4xQ", count), struct.pack(">Q", bucket)
                 yield self._cipher.decrypt(nonce, stream.read(length), bound)
-        self._path(bucket).unlink()
+
+    def read(self, bucket: int) -> Iterator[bytes]:
+        """The same; the bucket is empty afterwards."""
+        yield from self.look(bucket)
+        if self._lengths.pop(bucket, []):
+            self._path(bucket).unlink()

@@ -9,11 +9,26 @@ Source: specs/matching-v1.md, sections 1 and 2.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 Rows = npt.NDArray[np.int64]
+
+
+class Giants(NamedTuple):
+    """
+    Blocks of one pass that were left out because each would bring more than a million pairs.
+
+    blocks: how many. left_rows, right_rows: rows in them. pairs: what they would have brought.
+    """
+
+    name: str
+    blocks: int
+    left_rows: int
+    right_rows: int
+    pairs: int
 
 
 @dataclass(frozen=True)
@@ -27,6 +42,7 @@ class Candidates:
         1 equal, 2 Dice at least 0.85, 3 at least 0.70, 4 lower.
     versions: (k,) and (k,) int64, the rows whose evidence this is, where records stand in several
         rows: the two versions that agree best.
+    giants: blocks whose pairs are not among these, by pass. Whoever shows a result shows them too.
     """
 
     left: Rows
@@ -34,6 +50,7 @@ class Candidates:
     shared: npt.NDArray[np.uint64]
     levels: Rows
     versions: tuple[Rows, Rows] | None = None
+    giants: tuple[Giants, ...] = ()
 
     def __len__(self) -> int:
         return len(self.left)
@@ -64,6 +81,11 @@ class Presence:
     def records(self) -> int:
         """Number of records."""
         return len(self.tokens) if self.people is None else self.people
+
+    def with_token(self, number: int) -> int:
+        """Records with a token in this pass, in any of their rows."""
+        has = (self.tokens >> np.uint64(number)) & np.uint64(1) == 1
+        return int(has.sum()) if self.first is None else len(np.unique(self.first[has]))
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pseudolink.errors import ArtefactError, Problem
+from pseudolink.formats import apart
 
 RECORD_BYTES = 16
 TOKEN_BYTES = 16
@@ -56,10 +57,12 @@ class Encodings:
 
     records: (n, 16) uint8; a record ID may stand in several rows (versions of one record).
     passes: pass name -> columns, in the order of the schema.
+    apart: pairs of record IDs that must never be joined (the custodian's do-not-link list).
     """
 
     records: Bytes
     passes: Mapping[str, PassColumns]
+    apart: apart.Pairs = frozenset()
 
     @property
     def rows(self) -> int:
@@ -149,7 +152,7 @@ def from_table(table: pa.Table, layout: Layout, *, source: str | None = None) ->
     for name in dict.fromkeys(names):
         if names.count(name) > 1:
             problems.append(Problem(name, "column stands more than once"))
-        if name not in wanted:
+        if name not in wanted and name != apart.APART:
             problems.append(Problem(name, "column is not in the schema"))
     for name, width in wanted.items():
         if name not in names:
@@ -158,6 +161,9 @@ def from_table(table: pa.Table, layout: Layout, *, source: str | None = None) ->
             problems.append(Problem(name, f"must be fixed-size binary of {width} bytes"))
     if not problems and table.column("record").null_count:
         problems.append(Problem("record", "has nulls"))
+    listed: apart.Pairs = frozenset()
+    if not problems:
+        listed, problems = apart.read(table)
     if problems:
         raise ArtefactError(problems, source=source)
     records, _ = fixed_values(table.column("record"))
@@ -173,7 +179,7 @@ def from_table(table: pa.Table, layout: Layout, *, source: str | None = None) ->
                 )
         tokens = raw.view("<u8").astype(np.uint64).reshape(len(raw), TOKEN_WORDS)
         passes[name] = PassColumns(tokens, present, filters)
-    return Encodings(records, passes)
+    return Encodings(records, passes, listed)
 
 
 def save(encodings: Encodings, path: Path) -> None:

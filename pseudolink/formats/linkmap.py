@@ -2,7 +2,7 @@
 The link map: which records belong to one person. Nothing else.
 
 Parquet, one row a record, in random order: ``party``, ``record`` (16 bytes), ``person`` (16 random
-bytes, fresh for every linkage), ``family`` (16 bytes, or null where no family links were made),
+bytes, fresh for every linkage), ``family`` (null: the releaser makes family links),
 ``band`` (the match weight in steps of five bits, 0 for a record of the cohort itself).
 
 Source: specs/linkmap-v1.md.
@@ -10,9 +10,11 @@ Source: specs/linkmap-v1.md.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pseudolink.errors import ArtefactError, Problem
@@ -35,9 +37,12 @@ def save(table: pa.Table, path: Path) -> None:
     pq.write_table(table.cast(SCHEMA), path, compression="zstd")
 
 
-def load(path: Path) -> pa.Table:
+def load(path: Path, *, duplicates: Collection[str] = ()) -> pa.Table:
     """
     Read and check a link map.
+
+    Args:
+        duplicates: parties that may have several records of a person.
 
     Raises:
         ArtefactError: not Parquet, other columns, a record that stands twice, or a person with two
@@ -59,11 +64,12 @@ def load(path: Path) -> pa.Table:
         if name not in SCHEMA.names
     ]
     if not problems:
-        for name, message in (
-            ("record", "a record of one party stands twice"),
-            ("person", "a person has two records of one party"),
+        single = table.filter(pc.invert(pc.is_in(table.column("party"), pa.array(duplicates, pa.string()))))
+        for name, rows, message in (
+            ("record", table, "a record of one party stands twice"),
+            ("person", single, "a person has two records of one party"),
         ):
-            if table.group_by(["party", name]).aggregate([]).num_rows != table.num_rows:
+            if rows.group_by(["party", name]).aggregate([]).num_rows != rows.num_rows:
                 problems.append(Problem(name, message))
     if problems:
         raise ArtefactError(problems, source=source)

@@ -2,8 +2,9 @@
 The payload: the half of an extract that holds attributes and no identifiers.
 
 Parquet, one row a record, in random order: ``record`` (16 bytes), ``programme_id`` and
-``family_id`` (text; in the cohort's payload alone), then the attributes that the agreement
-permits, as text.
+``family_id`` (text; the cohort's, or a token where another party may carry families, with the
+dates ``family_from`` and ``family_to``), ``apart`` (a do-not-link list), then the attributes that
+the agreement permits, as text.
 
 Source: specs/payload-v1.md.
 """
@@ -11,22 +12,27 @@ Source: specs/payload-v1.md.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pseudolink.errors import ArtefactError, AttributeNotPermittedError, Problem
-from pseudolink.formats import parquet
+from pseudolink.formats import apart, parquet
 
 RECORD = "record"
 PROGRAMME_ID = "programme_id"
 FAMILY_ID = "family_id"
+#: Dates between which a record belonged to its family.
+FAMILY_FROM, FAMILY_TO = "family_from", "family_to"
+FAMILY = (FAMILY_ID, FAMILY_FROM, FAMILY_TO)
+RESERVED = (RECORD, PROGRAMME_ID, *FAMILY, apart.APART)
 
 
 def attributes(table: pa.Table) -> list[str]:
     """The attribute columns of a payload."""
-    return [name for name in table.column_names if name not in (RECORD, PROGRAMME_ID, FAMILY_ID)]
+    return [name for name in table.column_names if name not in RESERVED]
 
 
 def refuse_unpermitted(names: Collection[str], permitted: Collection[str], *, party: str) -> None:
@@ -40,6 +46,15 @@ def refuse_unpermitted(names: Collection[str], permitted: Collection[str], *, pa
             [Problem(name, "the agreement does not permit this attribute") for name in extra],
             source=f"the payload of {party}",
         )
+
+
+def _is_day(text: str | None) -> bool:
+    if text is None:
+        return True
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def save(table: pa.Table, path: Path) -> None:
@@ -62,9 +77,14 @@ def write(tables: Iterable[pa.Table], path: Path) -> None:
             writer.close()
 
 
-def load(path: Path, *, party: str, permitted: Collection[str], cohort: bool) -> pa.Table:
+def load(
+    path: Path, *, party: str, permitted: Collection[str], cohort: bool, families: bool = False
+) -> pa.Table:
     """
     Read and check a payload.
+
+    Args:
+        families: the agreement lets this party say which records are of one family.
 
     Raises:
         ArtefactError: not Parquet, or not of this form; lists every problem.
@@ -78,14 +98,28 @@ def load(path: Path, *, party: str, permitted: Collection[str], cohort: bool) ->
         problems.append(Problem(RECORD, "must be there, as 16 bytes"))
     elif table.column(RECORD).null_count or table.group_by(RECORD).aggregate([]).num_rows != table.num_rows:
         problems.append(Problem(RECORD, "must be there in every row, each once"))
-    for name in (PROGRAMME_ID, FAMILY_ID):
-        if name in names and not cohort:
-            problems.append(Problem(name, "only the cohort's payload carries it"))
+    if PROGRAMME_ID in names and not cohort:
+        problems.append(Problem(PROGRAMME_ID, "only the cohort's payload carries it"))
+    if not cohort and not families:
+        problems += [
+            Problem(name, "the agreement does not permit this party to carry families")
+            for name in FAMILY
+            if name in names
+        ]
+    if FAMILY_ID not in names:
+        problems += [Problem(n, f"needs {FAMILY_ID} beside it") for n in FAMILY[1:] if n in names]
     if cohort and PROGRAMME_ID not in names:
         problems.append(Problem(PROGRAMME_ID, "the cohort's payload needs it"))
     for name in names:
-        if name != RECORD and table.schema.field(name).type != pa.string():
+        if name not in (RECORD, apart.APART) and table.schema.field(name).type != pa.string():
             problems.append(Problem(name, "must be text"))
+    for name in FAMILY[1:]:
+        if name in names and table.schema.field(name).type == pa.string():
+            wrong = sum(not _is_day(v) for v in table.column(name).to_pylist())
+            if wrong:
+                problems.append(Problem(name, f"{wrong:,} values are no dates, YYYY-MM-DD"))
+    if not problems:
+        problems += apart.read(table)[1]
     if problems:
         raise ArtefactError(problems, source=source)
     refuse_unpermitted(attributes(table), permitted, party=party)

@@ -20,6 +20,9 @@ FORMAT: Final = "pseudolink/linkage-summary/1"
 
 Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+#: Lower and upper bound of 95 %.
+Interval = tuple[Share, Share]
+Matches = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Text = Annotated[str, Field(min_length=1, max_length=400)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -69,7 +72,11 @@ class PartySummary:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """What is expected of the links at or above ``threshold``, a match probability in [0, 1]."""
+    """
+    What is expected of the links at or above ``threshold``, a match probability in [0, 1].
+
+    …_interval: 95 % intervals, by drawing blocks of candidate pairs anew.
+    """
 
     __pydantic_config__ = _STRICT
     threshold: Share
@@ -77,6 +84,9 @@ class CurvePoint:
     recall: Share
     f1: Share
     links: Count
+    precision_interval: Interval
+    recall_interval: Interval
+    f1_interval: Interval
 
 
 @dataclass(frozen=True)
@@ -98,7 +108,9 @@ class PairSummary:
     candidates: distinct pairs of records that share a token. links: accepted one-to-one pairs.
     ambiguous: pairs left out because another was as good. threshold: least match probability of a
     link. threshold_weight: the same as a weight in bits. expected_matches: people in both, by the
-    model. iterations, converged: of the EM. passes: pass and candidate pairs that it brought.
+    model. …_interval: 95 % intervals of what is expected, by drawing blocks of candidate pairs anew.
+    nobody: nothing tells that anybody is in both. iterations, converged: of the EM. passes: pass and
+    candidate pairs that it brought.
     """
 
     __pydantic_config__ = _STRICT
@@ -112,7 +124,12 @@ class PairSummary:
     expected_precision: Share
     expected_recall: Share
     expected_f1: Share
-    expected_matches: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    expected_matches: Matches
+    precision_interval: Interval
+    recall_interval: Interval
+    f1_interval: Interval
+    matches_interval: tuple[Matches, Matches]
+    nobody: bool
     iterations: Count
     converged: bool
     passes: tuple[tuple[Text, Count], ...]
@@ -173,6 +190,15 @@ def _sums(summary: LinkageSummary) -> Iterator[Problem]:
             yield Problem(here, "left and right are not two of the parties")
         if pair.links > pair.candidates:
             yield Problem(f"{here}.links", "more links than candidate pairs")
+        for name in ("precision", "recall", "f1", "matches"):
+            low, high = getattr(pair, f"{name}_interval")
+            if low > high:
+                yield Problem(f"{here}.{name}_interval", "the lower bound is above the upper")
+        for j, point in enumerate(pair.curve):
+            for name in ("precision", "recall", "f1"):
+                low, high = getattr(point, f"{name}_interval")
+                if low > high:
+                    yield Problem(f"{here}.curve[{j}].{name}_interval", "the lower bound is above the upper")
         for j, (_, count) in enumerate(pair.passes):
             if count > pair.candidates:
                 yield Problem(f"{here}.passes[{j}]", "more than the candidate pairs")

@@ -6,16 +6,18 @@ Source: specs/matching-v1.md, section 2.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from pseudolink.formats.candidates import Candidates, Presence, Rows
-from pseudolink.formats.encodings import Bytes, Encodings
+from pseudolink.formats.candidates import Candidates, Giants, Presence, Rows
+from pseudolink.formats.encodings import Bytes, Encodings, PassColumns
 from pseudolink.match.join import join_passes, presence
+from pseudolink.match.shards import Work, join_in_shards
 from pseudolink.schema import LinkageSchema
 
 #: Bits that one field's level takes in ``Candidates.levels``.
@@ -57,14 +59,55 @@ def dice_levels(left: Bytes, right: Bytes) -> npt.NDArray[np.int64]:
 def field_presence(encodings: Encodings, schema: LinkageSchema) -> Rows:
     """(n,) int64; bit f is set when some filter of the row holds compared field number f."""
     found = np.zeros(encodings.rows, dtype=np.int64)
-    columns = list(encodings.passes.values())
-    for bit, places in enumerate(segments(schema).values()):
-        held = np.zeros(encodings.rows, dtype=bool)
-        for number, start, stop in places:
-            filters = columns[number].filters
+    for number, name in enumerate(encodings.passes):
+        places = _places(schema, number)
+        if not places:
+            continue
+        filters = encodings.passes[name].filters
+        for bit, start, stop in places:
             if filters is not None:
-                held |= filters[:, start:stop].any(axis=1)
-        found |= held.astype(np.int64) << bit
+                found |= filters[:, start:stop].any(axis=1).astype(np.int64) << bit
+    return found
+
+
+def _places(schema: LinkageSchema, number: int) -> list[tuple[int, int, int]]:
+    """(number of the compared field, first byte, last byte + 1) of every segment of a pass."""
+    return [
+        (position, start, stop)
+        for position, places in enumerate(segments(schema).values())
+        for at, start, stop in places
+        if at == number
+    ]
+
+
+def pass_levels(
+    schema: LinkageSchema, number: int, left: PassColumns, right: PassColumns, i: Rows, j: Rows
+) -> Rows | None:
+    """
+    What one pass shows of the fields that it compares, of pairs of rows that share it.
+
+    Returns:
+        (k,) int64, four bits a compared field; None when the pass compares nothing.
+    """
+    places = _places(schema, number)
+    a, b = left.filters, right.filters
+    if not places or a is None or b is None:
+        return None
+    levels = np.zeros(len(i), dtype=np.int64)
+    for position, start, stop in places:
+        for begin in range(0, len(i), _BATCH):
+            some = slice(begin, begin + _BATCH)
+            seen = dice_levels(a[i[some], start:stop], b[j[some], start:stop])
+            levels[some] |= seen << (LEVEL_BITS * position)
+    return levels
+
+
+def better_levels(one: Rows, other: Rows) -> Rows:
+    """Field by field the better of two levels: the least above 0."""
+    found = np.zeros_like(one)
+    for shift in range(0, 64, LEVEL_BITS):
+        a, b = ((side >> shift) & ((1 << LEVEL_BITS) - 1) for side in (one, other))
+        found |= np.where(a == 0, b, np.where(b == 0, a, np.minimum(a, b))) << shift
     return found
 
 
@@ -77,20 +120,13 @@ def _levels(
     shared: npt.NDArray[np.uint64],
 ) -> Rows:
     levels = np.zeros(len(i), dtype=np.int64)
-    lefts, rights = list(left.passes.values()), list(right.passes.values())
-    for position, places in enumerate(segments(schema).values()):
-        best = np.zeros(len(i), dtype=np.int64)
-        for number, start, stop in places:
-            a, b = lefts[number].filters, rights[number].filters
-            if a is None or b is None:
-                continue
-            at = np.flatnonzero((shared >> np.uint64(number)) & np.uint64(1))
-            for begin in range(0, len(at), _BATCH):
-                some = at[begin : begin + _BATCH]
-                seen = dice_levels(a[i[some], start:stop], b[j[some], start:stop])
-                old = best[some]
-                best[some] = np.where(old == 0, seen, np.where(seen == 0, old, np.minimum(old, seen)))
-        levels |= best << (LEVEL_BITS * position)
+    for number, name in enumerate(left.passes):
+        if not _places(schema, number):
+            continue
+        at = np.flatnonzero((shared >> np.uint64(number)) & np.uint64(1))
+        seen = pass_levels(schema, number, left.passes[name], right.passes[name], i[at], j[at])
+        if seen is not None:
+            levels[at] = better_levels(levels[at], seen)
     return levels
 
 
@@ -123,19 +159,57 @@ def _records(pairs: Candidates, left: Rows | None, right: Rows | None, *, within
         fresh &= a != b  # versions of one record are no pair
     kept = order[fresh]
     return Candidates(
-        a[fresh], b[fresh], pairs.shared[kept], pairs.levels[kept], (pairs.left[kept], pairs.right[kept])
+        a[fresh],
+        b[fresh],
+        pairs.shared[kept],
+        pairs.levels[kept],
+        (pairs.left[kept], pairs.right[kept]),
+        pairs.giants,
     )
 
 
-def candidates(left: Encodings, right: Encodings, schema: LinkageSchema) -> Candidates:
-    """Every pair of records of two parties that shares a token, with what it shows."""
-    i, j, shared = join_passes(left.passes, right.passes, right.rows)
-    pairs = Candidates(i, j, shared, _levels(left, right, schema, i, j, shared))
+def candidates(
+    left: Encodings,
+    right: Encodings,
+    schema: LinkageSchema,
+    *,
+    work: Work | None = None,
+    report: Callable[[int, int], None] | None = None,
+) -> Candidates:
+    """
+    Every pair of records of two parties that shares a token, with what it shows.
+
+    Args:
+        work: where to keep finished shards and how much memory to take; without it all is done in
+            memory. The result is the same.
+        report: told how much is done, and of how much.
+    """
+    if work is not None:
+        i, j, shared, levels, left_out = join_in_shards(
+            left.passes,
+            right.passes,
+            (left.rows, right.rows),
+            work,
+            levels=partial(pass_levels, schema),
+            best=better_levels,
+            report=report,
+        )
+        pairs = Candidates(i, j, shared, levels, giants=left_out)
+    else:
+        giants: list[Giants] = []
+        told = None if report is None else lambda _, done, total: report(done, total)
+        i, j, shared = join_passes(left.passes, right.passes, right.rows, giants=giants, report=told)
+        levels = _levels(left, right, schema, i, j, shared)
+        pairs = Candidates(i, j, shared, levels, giants=tuple(giants))
     return _records(pairs, first_rows(left), first_rows(right), within=False)
 
 
 def company(one: Encodings, schema: LinkageSchema) -> Candidates:
-    """Every pair of different records of one party that shares a token, with what it shows."""
+    """
+    Every pair of different records of one party that shares a token, with what it shows.
+
+    No block is left out here, however large: the floor is judged by these pairs.
+    """
     i, j, shared = join_passes(one.passes, one.passes, one.rows, within=True)
     pairs = Candidates(i, j, shared, _levels(one, one, schema, i, j, shared))
     first = first_rows(one)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 from datetime import date
 
 import numpy as np
@@ -17,6 +18,7 @@ import pyarrow.compute as pc
 
 from pseudolink.errors import Problem, ReleaseError
 from pseudolink.formats import payload as payloads
+from pseudolink.release.families import Families
 
 # Digits of other scripts are letters here: Arrow could not read them. -0 would lose its sign.
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,14}")
@@ -26,6 +28,8 @@ _MOST_DIGITS = 15
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 Name = Callable[[str], str]
+#: The party by whose families a person of the cohort without one got it.
+FAMILY_PARTY = "family_party"
 
 
 def column_name(party: str, attribute: str) -> str:
@@ -70,7 +74,15 @@ def _of_party(link_map: pa.Table, party: str) -> pa.Table:
     return link_map.filter(pc.equal(link_map.column("party"), party))
 
 
-def _require_consistent(link_map: pa.Table, tables: Mapping[str, pa.Table], cohort: str) -> None:
+def require_consistent(
+    link_map: pa.Table, tables: Mapping[str, pa.Table], cohort: str, duplicates: Collection[str]
+) -> None:
+    """
+    Refuse a link map and payloads that do not belong together.
+
+    Raises:
+        ReleaseError: tells everything that does not fit.
+    """
     problems = []
     parties = pc.unique(link_map.column("party")).to_pylist()
     people = _of_party(link_map, cohort).column("person")
@@ -79,7 +91,7 @@ def _require_consistent(link_map: pa.Table, tables: Mapping[str, pa.Table], coho
         strangers = _absent(mine.column("person"), people)
         if strangers and cohort in parties:
             problems.append(Problem(party, f"{strangers:,} linked people are not in the cohort"))
-        if len(pc.unique(mine.column("person"))) != mine.num_rows:
+        if party not in duplicates and len(pc.unique(mine.column("person"))) != mine.num_rows:
             problems.append(Problem(party, "a person has two records of it"))
         if party not in tables:
             problems.append(Problem(party, "is in the link map, and its payload is missing"))
@@ -133,6 +145,8 @@ def assemble(
     cohort: str,
     programme: Name,
     family: Name,
+    duplicates: Collection[str] = (),
+    families: Families | None = None,
 ) -> pa.Table:
     """
     Join links and payloads, give people their programme names, drop every record and person ID.
@@ -141,6 +155,8 @@ def assemble(
         link_map: as ``formats.linkmap`` reads it. tables: party -> payload as ``formats.payload``
             reads it.
         programme, family: from an ID as supplied to what the release carries.
+        duplicates: parties that may have several records of a person: here only how many.
+        families: what person links say of families, where another party carries them.
 
     Returns:
         programme_id, family_id (when supplied), ``<party>_linked`` and ``<party>_<attribute>``, one
@@ -150,7 +166,7 @@ def assemble(
         ReleaseError: links and payloads that do not belong together, a record without a programme
             ID, two columns of one name.
     """
-    _require_consistent(link_map, tables, cohort)
+    require_consistent(link_map, tables, cohort, duplicates)
     people, own = _linked(link_map, tables[cohort], cohort)
     missing = own.column(payloads.PROGRAMME_ID).null_count
     if missing:
@@ -158,11 +174,22 @@ def assemble(
     columns: list[tuple[str, pa.Array | pa.ChunkedArray]] = [
         (payloads.PROGRAMME_ID, _named(own.column(payloads.PROGRAMME_ID), programme))
     ]
-    if payloads.FAMILY_ID in own.column_names:
+    if families is not None:
+        persons_ = people.to_pylist()
+        known = [families.of_person.get(person) for person in persons_]
+        columns.append((payloads.FAMILY_ID, _named(pa.array(known, pa.string()), family)))
+        lent = [families.lent.get(person) for person in persons_]
+        columns.append((FAMILY_PARTY, pa.array(lent, pa.string())))
+    elif payloads.FAMILY_ID in own.column_names:
         columns.append((payloads.FAMILY_ID, _named(own.column(payloads.FAMILY_ID), family)))
     columns += [(column_name(cohort, name), typed(own.column(name))) for name in payloads.attributes(own)]
     for party in sorted(set(tables) - {cohort}):
         persons, theirs = _linked(link_map, tables[party], party)
+        if party in duplicates:
+            counted = _counted(people, persons)
+            columns.append((column_name(party, "linked"), pc.greater(counted, 0)))
+            columns.append((column_name(party, "records"), counted))
+            continue
         place = pc.index_in(people, value_set=persons.combine_chunks())
         columns.append((column_name(party, "linked"), pc.is_valid(place)))
         columns += [
@@ -173,6 +200,59 @@ def assemble(
     twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
     if twice:
         raise ReleaseError(f"two columns of the release would be called {', '.join(map(repr, twice))}")
-    table = pa.table([column for _, column in columns], names=names)
+    return _shuffled(pa.table([column for _, column in columns], names=names))
+
+
+def records_of(
+    link_map: pa.Table, tables: Mapping[str, pa.Table], *, cohort: str, party: str, programme: Name
+) -> pa.Table:
+    """
+    All linked records of a party with duplicates: programme_id and attributes, one row a record.
+
+    Which of several records of a person is the right one is not for software to guess.
+    """
+    people, own = _linked(link_map, tables[cohort], cohort)
+    persons, theirs = _linked(link_map, tables[party], party)
+    at = pc.index_in(persons, value_set=people.combine_chunks())
+    names = own.column(payloads.PROGRAMME_ID).take(at)
+    columns = [(payloads.PROGRAMME_ID, _named(names, programme))]
+    columns += [(name, typed(theirs.column(name))) for name in payloads.attributes(theirs)]
+    return _shuffled(pa.table([column for _, column in columns], names=[name for name, _ in columns]))
+
+
+def _counted(people: pa.ChunkedArray, persons: pa.ChunkedArray) -> pa.Array:
+    """How many records each person has."""
+    counts = Counter(persons.to_pylist())
+    return pa.array([counts[person] for person in people.to_pylist()], pa.int64())
+
+
+def _shuffled(table: pa.Table) -> pa.Table:
     keys = np.frombuffer(secrets.token_bytes(8 * table.num_rows), dtype=np.uint64)
     return table.take(pa.array(np.argsort(keys, kind="stable")))
+
+
+def families_table(found: Families, family: Name) -> pa.Table:
+    """
+    Family links for the release, in random order.
+
+    Args:
+        family: from a family ID as supplied, or ``party:token``, to its pseudonym.
+    """
+    links = found.links
+    table = pa.table(
+        {
+            "family_id": pa.array([family(one.family) for one in links], pa.string()),
+            "party": pa.array([one.party for one in links], pa.string()),
+            "party_family": pa.array(
+                [family(f"{one.party}:{one.party_family}") for one in links], pa.string()
+            ),
+            "shared": pa.array([one.shared for one in links], pa.int64()),
+            "members": pa.array([one.members for one in links], pa.int64()),
+            "linked": pa.array([one.linked for one in links], pa.int64()),
+            "party_members": pa.array([one.party_members for one in links], pa.int64()),
+            "relation": pa.array([one.relation for one in links], pa.string()),
+            "from": pa.array([one.start for one in links], pa.string()).cast(pa.date32()),
+            "to": pa.array([one.end for one in links], pa.string()).cast(pa.date32()),
+        }
+    )
+    return _shuffled(table)

@@ -202,6 +202,11 @@ def curves(ident: str, points: Sequence[CurvePoint], threshold: float) -> Markup
         style = f'class="curve c{index}" stroke-width="{width}"' + (
             f' stroke-dasharray="{dash}"' if dash else ""
         )
+        bounds = [getattr(p, f"{attribute}_interval") for p in ordered]
+        edge = [(across(p.threshold), low) for p, (low, _) in zip(ordered, bounds, strict=True)]
+        edge += [(across(p.threshold), high) for p, (_, high) in zip(ordered, bounds, strict=True)][::-1]
+        area = " ".join(f"{number(a)},{number(height(max(value, floor)))}" for a, value in edge)
+        parts.append(f'<polygon points="{area}" class="band b{index}"/>')
         path = " ".join(f"{number(a)},{number(b)}" for a, b in places)
         parts.append(f'<polyline points="{path}" {style}/>')
         if len(places) == 1:
@@ -212,7 +217,7 @@ def curves(ident: str, points: Sequence[CurvePoint], threshold: float) -> Markup
         parts.append(_text(end + 11, labels[index] + 4, name, f"label l{index}"))
     description = (
         f"Curves over {len(ordered):,} thresholds from {ordered[0].threshold:g} to "
-        f"{ordered[-1].threshold:g}: precision solid, recall dashed, F1 dotted. "
+        f"{ordered[-1].threshold:g}: precision solid, recall dashed, F1 dotted; areas are 95 % intervals. "
         f"The threshold in use is {threshold:.4f}. The scale starts at {floor:g}."
     )
     return _svg(ident, base + 42, title, description, parts)
@@ -243,3 +248,36 @@ def bars(ident: str, title: str, rows: Sequence[tuple[str, int]], total: int) ->
         f"{name}: {counted(count)}" for name, count in rows
     )
     return _svg(ident, len(rows) * step, title, description, parts)
+
+
+def waterfall(ident: str, steps: Sequence[tuple[str, float, str]]) -> Markup:
+    """
+    Contributions in bits, each beginning where the one before it ended, and their sum.
+
+    Args:
+        steps: name, bits, and a remark that is not drawn.
+    """
+    title = "Contributions to the odds of a match, in bits"
+    if not steps:
+        return _svg(ident, 60, title, "There is nothing to add.", [_text(LEFT, 34, "No steps", "label")])
+    ends = [0.0]
+    for _, bits, _ in steps:
+        ends.append(ends[-1] + bits)
+    low, high = min(ends), max(ends)
+    room, top, each = 118.0, 12.0, 22.0
+    width = WIDTH - room - 54
+
+    def across(bits: float) -> float:
+        return room + width * (bits - low) / max(high - low, 1e-9)
+
+    base = top + each * (len(steps) + 1)
+    parts = [_line(across(0.0), top - 4, across(0.0), base, "axis")]
+    rows = [(name, ends[n], ends[n + 1], bits) for n, (name, bits, _) in enumerate(steps)]
+    for number_, (name, begin, end, bits) in enumerate([*rows, ("in all", 0.0, ends[-1], ends[-1])]):
+        y = top + each * number_
+        left, right = sorted((across(begin), across(end)))
+        parts.append(_rect(left, y + 3, max(right - left, 1.0), each - 8, "taken" if bits >= 0 else "rest"))
+        parts.append(_text(room - 6, y + 14, name, "label", "end"))
+        parts.append(_text(right + 5, y + 14, f"{bits:+.1f}", "tick"))
+    description = "; ".join(f"{name} {bits:+.2f} bits" for name, bits, _ in steps)
+    return _svg(ident, base + 6, title, f"{description}; in all {ends[-1]:+.2f} bits.", parts)

@@ -10,22 +10,25 @@ Source: specs/resolution-v1.md, section 1.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from pseudolink.formats.candidates import Links, Scored
 
 
-def greedy(scored: Scored, threshold: float) -> Links:
+def greedy(scored: Scored, threshold: float, *, barred: npt.NDArray[np.bool_] | None = None) -> Links:
     """
     Link greedily, highest weight first, among pairs whose probability reaches the threshold.
 
     Args:
         threshold: match probability, from 0 to 1.
+        barred: (k,) pairs that may not be linked.
 
     Returns:
         Links, the same whatever the order of the rows.
     """
     pairs = scored.candidates
-    chosen = np.flatnonzero(scored.probability >= threshold)
+    usable = scored.probability >= threshold
+    chosen = np.flatnonzero(usable if barred is None else usable & ~barred)
     # Weights are equal only when the evidence is; rounding keeps the last digit from deciding.
     weight = np.round(scored.weight[chosen], 9)
     order = np.argsort(-weight, kind="stable")

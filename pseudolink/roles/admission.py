@@ -4,8 +4,6 @@ What of an extract goes into a delivery: which columns, and whose rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -14,22 +12,10 @@ from pseudolink.agreement import Party
 from pseudolink.clean.reader import Extract, column_key
 from pseudolink.errors import InputError, NotPermittedError
 from pseudolink.formats import payload as payloads
+from pseudolink.roles.carry import DoNotLink
 from pseudolink.roles.encoding import columns_of
-from pseudolink.roles.payload import Objections, Piece, columns_by_name
+from pseudolink.roles.payload import Objections, Piece
 from pseudolink.schema import LinkageSchema
-
-
-@dataclass(frozen=True)
-class Columns:
-    """
-    Where the payload is in the extract.
-
-    attributes: columns to carry; every attribute that the agreement permits when None.
-    """
-
-    programme_id: str = payloads.PROGRAMME_ID
-    family_id: str = payloads.FAMILY_ID
-    attributes: Sequence[str] | None = None
 
 
 def read_objections(path: Path) -> list[str]:
@@ -40,26 +26,12 @@ def read_objections(path: Path) -> list[str]:
         raise InputError(f"cannot read {path.name}: {type(error).__name__}") from None
 
 
-def carried_columns(there: Sequence[str], party: Party, columns: Columns, source: str) -> dict[str, str]:
-    """Column in the payload -> column of the extract."""
-    wanted = list(party.attributes if columns.attributes is None else columns.attributes)
-    payloads.refuse_unpermitted(wanted, party.attributes, party=party.id)
-    carried = {}
-    if party.cohort:
-        names = {payloads.PROGRAMME_ID: columns.programme_id}
-        if any(name.strip().casefold() == columns.family_id.casefold() for name in there):
-            names[payloads.FAMILY_ID] = columns.family_id
-        found = columns_by_name(there, [*names.values(), *wanted], source=source)
-        carried = {name: found[column] for name, column in names.items()}
-    else:
-        found = columns_by_name(there, wanted, source=source)
-    return carried | {name: found[name] for name in wanted}
-
-
 class Admission:
     """
     What is done with every chunk before it is cleaned: programme IDs are looked for, people who
     object are left out, and so are the columns of fields that this party may not encode.
+
+    apart: the custodian's do-not-link list, which is to see everybody, those who object too.
     """
 
     def __init__(
@@ -70,7 +42,9 @@ class Admission:
         carried: dict[str, str],
         source: str,
         objections: Path | None,
+        apart: DoNotLink | None = None,
     ) -> None:
+        self._apart = apart
         self._source = source
         self._cohort = carried[payloads.PROGRAMME_ID] if party.cohort else None
         self._objections = None
@@ -83,7 +57,7 @@ class Admission:
         kept = columns_of(one for name, one in design.fields.items() if name in party.fields)
         kept |= {column_key(name) for name in party.attributes}
         self.columns = [name for name in extract.columns if column_key(name) not in barred - kept]
-        self._carried = set(carried.values())
+        self._carried = set(carried.values()) | ({apart.column} if apart else set())
         self._missing = 0
         self._counted = -1
         self._first_missing = 0
@@ -97,6 +71,8 @@ class Admission:
                 if len(missing) and not self._missing:
                     self._first_missing = int(missing[0]) + 1
                 self._missing += len(missing)
+        if self._apart is not None:
+            self._apart.see(piece)
         if self._objections is not None:
             piece = self._objections(piece)
         names = [n for n in piece.table.column_names if n in self.columns or n in self._carried]
@@ -106,6 +82,7 @@ class Admission:
         """
         Raises:
             InputError: people of the cohort without a programme ID.
+            DoNotLinkError: a do-not-link list that does not fit the extract.
             EmptyInputError: everybody objects.
         """
         if self._missing:
@@ -115,6 +92,8 @@ class Admission:
                 f"first row {self._first_missing:,}",
                 advice="Everybody in the cohort needs one: the release names people by it.",
             )
+        if self._apart is not None:
+            self._apart.check()
         if self._objections is not None:
             self._objections.check()
 

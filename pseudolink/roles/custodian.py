@@ -25,6 +25,7 @@ from pseudolink.encode import floor
 from pseudolink.encode.parts import Components
 from pseudolink.engines.spill import SPILL, Spill
 from pseudolink.errors import FloorError, NotPermittedError, WrongKeyError
+from pseudolink.formats import apart as apart_lists
 from pseudolink.formats import payload as payloads
 from pseudolink.formats.cleaned import Cleaned
 from pseudolink.formats.encodings import TOKEN_WORDS, PassColumns
@@ -32,17 +33,20 @@ from pseudolink.formats.manifest import Manifest
 from pseudolink.keys.linkage import LinkageKey
 from pseudolink.keys.party import PartyKey
 from pseudolink.ledger import chain
-from pseudolink.roles.admission import Admission, Columns, carried_columns, read_objections
+from pseudolink.roles import carry
+from pseudolink.roles.admission import Admission, read_objections
+from pseudolink.roles.carry import Columns
 from pseudolink.roles.encoding import Encoder, Options, Report, coverage, quiet, settled
-from pseudolink.roles.payload import Payload
+from pseudolink.roles.payload import Payload, Piece
+from pseudolink.roles.streams import read_again
 from pseudolink.schema import LinkageSchema, load_schema
 from pseudolink.seal.package import file_digest, seal
-
-__all__ = ["Columns", "Delivered", "Profiled", "encode", "profile", "read_objections"]
 
 ENCODINGS = "encodings"
 PAYLOAD = "payload"
 SUFFIX = ".package"
+
+__all__ = ["Columns", "Delivered", "Profiled", "encode", "profile", "read_objections"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class Delivered:
     What was written, and what the custodian's own software may still know.
 
     unknown_objections: lines of the list of objections that are nobody's programme ID.
+    do_not_link: pairs of records that nothing may join.
     records, source: (n, 16) uint8 and (n,) int64, which row of the extract each record ID stands
     for; in memory only, for whoever holds the extract anyway.
     """
@@ -65,6 +70,7 @@ class Delivered:
     records: npt.NDArray[np.uint8] = field(repr=False)
     source: npt.NDArray[np.int64] = field(repr=False)
     unknown_objections: int = 0
+    do_not_link: int = 0
 
 
 @dataclass(frozen=True)
@@ -165,8 +171,7 @@ def _alike(parts: Components, on: Sequence[str]) -> PassColumns:
     present = np.ones(rows, dtype=np.bool_)
     number = np.zeros(rows, dtype=np.int64)
     most = 1
-    for name in on:
-        part = parts[name]
+    for part in parts.of_pass(on):
         width = len(part.start)  # one more than there are values
         if most > 2**62 // width:
             _, number = np.unique(number, return_inverse=True)
@@ -216,6 +221,7 @@ def encode(
     ledger: Path,
     columns: Columns | None = None,
     objections: Path | None = None,
+    do_not_link: Path | None = None,
     options: Options | None = None,
     encoding: str = "utf-8",
     delimiter: str | None = None,
@@ -228,6 +234,7 @@ def encode(
         extract: path of a CSV or Parquet file, or a table in memory.
         output: new folder; gets the encodings for the operator and the payload for the releaser.
         ledger: where the receipt goes.
+        do_not_link: list of pairs of people whom nothing may ever join, by ``columns.local_id``.
 
     Raises:
         PseudolinkError: whatever does not fit; no output is left then.
@@ -241,18 +248,27 @@ def encode(
     agreed.require_schema(design.digest)
     check = _require_linkage_key(agreed, linkage_key)
     opened = open_extract(extract, encoding=encoding, delimiter=delimiter)
-    carried = carried_columns(opened.columns, party, columns, _name(extract))
-    with files.new_folder(output) as folder:
+    source = _name(extract)
+    carried = carry.carried_columns(opened.columns, party, columns, source)
+    local = carry.local_id(opened.columns, party, columns, source) if do_not_link else ""
+    with files.new_folder(output) as folder, read_again(opened, folder) as opened:
         write = _Writer(folder, agreed, party, key, check, options.today)
         plain = folder / "plain.parquet"
-        roads: list[tuple[Admission, Payload]] = []
+        roads: list[tuple[Admission, Payload, carry.DoNotLink | None]] = []
 
         def gathered(common: Common) -> Encoder:
             roads.clear()
             for left in folder.glob(f"{SPILL}*"):  # of a first reading that found common values
                 left.unlink()
-            road = Admission(opened, design, party, carried, _name(extract), objections)
+            listed = carry.DoNotLink(do_not_link, local) if do_not_link else None
+            road = Admission(opened, design, party, carried, source, objections, listed)
             payload = Payload(carried, lambda: Spill(folder), memory=options.memory)
+
+            def taken(piece: Piece, records: npt.NDArray[np.uint8]) -> None:
+                payload.add(piece, records)
+                if listed:
+                    listed.take(piece, records)
+
             encoder = Encoder(
                 opened,
                 design,
@@ -260,20 +276,20 @@ def encode(
                 agreed.project,
                 options=options,
                 needed=party.fields,
-                source=_name(extract),
+                source=source,
                 prepare=road,
                 columns=road.columns,
-                taken=payload.add,
+                taken=taken,
                 common=common,
                 spill=lambda: Spill(folder),
                 report=report,
             )
             encoder.gather(road.check)
-            roads[:] = [(road, payload)]
+            roads[:] = [(road, payload, listed)]
             return encoder
 
         encoder = settled(gathered)
-        road, payload = roads[0]
+        road, payload, listed = roads[0]
         written, fared = encoder.write(plain)
         statistics = {
             "chance": written.chance.to_json(),
@@ -281,10 +297,15 @@ def encode(
             "coverage": coverage(fared),
         }
         rows, people = len(written.records), payload.rows
+        apart = listed.pairs() if listed else frozenset()
+        if apart:
+            whole = folder / "whole.parquet"
+            apart_lists.add(plain, apart, whole)
+            whole.replace(plain)
         report("seal", 0, 2)
         sent = write(ENCODINGS, plain, rows, statistics)
         report("seal", 1, 2)
-        payloads.write(payload.tables(), plain)
+        payloads.write(carry.finished(payload.tables(), party, apart), plain)
         held = write(PAYLOAD, plain, people, {})
         report("seal", 2, 2)
         chain.append(
@@ -295,6 +316,7 @@ def encode(
             details={
                 "rows": people,
                 "objections": road.left_out,
+                "do_not_link": len(apart),
                 "schema": design.digest,
                 ENCODINGS: sent,
                 PAYLOAD: held,
@@ -312,6 +334,7 @@ def encode(
         written.records,
         written.source,
         road.unknown,
+        len(apart),
     )
 
 

@@ -29,6 +29,7 @@ from pseudolink.engines.spill import Spill
 from pseudolink.errors import InputError, UsageError
 from pseudolink.formats.cleaned import Cleaned, FieldCount
 from pseudolink.roles.payload import Piece
+from pseudolink.roles.streams import Kept
 from pseudolink.schema import LinkageSchema, SchemaField
 
 #: ``derive(label, *context) -> 32 bytes``; the linkage key's ``derive``.
@@ -271,6 +272,8 @@ def encode_table(
         FloorError: too many records would have company.
     """
     opened = extract if isinstance(extract, Extract) else open_extract(extract)
+    if not opened.again:
+        opened = Kept(opened, columns_of(schema.fields.values()))
 
     def gathered(common: Common) -> Encoder:
         encoder = Encoder(

@@ -6,22 +6,25 @@ The operator's role calls it on opened packages; a rehearsal calls it on encodin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pseudolink.errors import UsageError
 from pseudolink.formats.candidates import Candidates, Links, Presence, Scored
 from pseudolink.formats.encodings import Encodings
 from pseudolink.formats.statistics import Statistics
-from pseudolink.formats.summary import Bin, CurvePoint, PairSummary, PartySummary, PassCount
+from pseudolink.formats.summary import Bin, CurvePoint, Interval, PairSummary, PartySummary, PassCount
 from pseudolink.match import compare
-from pseudolink.resolve.one_to_one import greedy
+from pseudolink.match.shards import Work
+from pseudolink.roles.resolving import NOTHING_BARRED, Decided, Rules, prepare, resolve
 from pseudolink.schema import LinkageSchema
-from pseudolink.score import evidence, quality, weigh
+from pseudolink.score import bootstrap, checks, evidence, quality, weigh
 from pseudolink.score.estimate import Estimate, estimate
 
 Report = Callable[[str, int, int], None]
@@ -40,6 +43,7 @@ class Delivery:
 
     company: the floor as its manifest states it (``floor.Company.to_json``).
     coverage: field -> rows that have a value, as its manifest states it.
+    merged: record ID -> the IDs of all its duplicates and itself, where duplicates became one.
     """
 
     party: str
@@ -49,6 +53,7 @@ class Delivery:
     company: dict[str, Any]
     coverage: dict[str, int]
     schema: LinkageSchema
+    merged: Mapping[bytes, tuple[bytes, ...]] = field(default_factory=dict)
 
     @property
     def records(self) -> int:
@@ -68,7 +73,11 @@ class Delivery:
 
 @dataclass(frozen=True)
 class PairLinkage:
-    """Two parties linked: candidates weighed, links decided, quality expected."""
+    """
+    Two parties linked: candidates weighed, links decided, quality expected.
+
+    everything: indices of the one-to-one links without a threshold.
+    """
 
     left: Delivery
     right: Delivery
@@ -77,6 +86,7 @@ class PairLinkage:
     estimate: Estimate
     curve: quality.Curve
     threshold: float
+    decided: Decided = NOTHING_BARRED
 
     @property
     def accepted(self) -> npt.NDArray[np.int64]:
@@ -84,9 +94,26 @@ class PairLinkage:
         return self.links.accepted
 
     @property
+    def guarded(self) -> int:
+        """Pairs at or above the threshold that the guard of twins keeps from being links."""
+        if not len(self.decided.guarded):
+            return 0
+        return int((self.decided.guarded & (self.scored.probability >= self.threshold)).sum())
+
+    @property
     def expected(self) -> tuple[float, float, float]:
         """Expected precision, recall and F1 of the links."""
         return self.curve.at(self.threshold)
+
+    @cached_property
+    def band(self) -> bootstrap.Band:
+        """95 % intervals of what is expected, at every threshold."""
+        return bootstrap.band(self.estimate, self.scored, self.decided.everything, self.curve)
+
+    @property
+    def nobody(self) -> bool:
+        """Whether nothing tells that anybody is in both parties."""
+        return quality.nobody(self.curve)
 
 
 def link_pair(
@@ -94,36 +121,55 @@ def link_pair(
     right: Delivery,
     *,
     min_precision: float | None = None,
+    threshold: float | None = None,
+    rules: Rules | None = None,
+    work: Work | None = None,
     report: Report = quiet,
 ) -> PairLinkage:
     """
     Link two parties one to one.
 
     Args:
+        work: where the join keeps finished shards, and the memory it may take; else all in memory.
         min_precision: take the lowest threshold that is expected to reach it; without it, the
             threshold with the best expected F1.
+        threshold: take this one, a match probability, instead.
+        rules: how to resolve; greedily, without labels, unless it says otherwise.
 
     Raises:
+        UsageError: a threshold and a least precision.
+        WrongClassError: what looks like matches are relatives.
         ScoringError: manifests that do not fit the schema, or a precision out of reach.
         LinkageError: a pass so broad that its pairs cannot be compared.
     """
+    if threshold is not None and min_precision is not None:
+        raise UsageError("give a threshold or a least precision, not both")
     schema = left.schema
     title = f"link {left.party} and {right.party}"
     report(title, 0, 4)
-    pairs = compare.candidates(left.encodings, right.encodings, schema)
+    joining = f"match {left.party} and {right.party}"
+    pairs = compare.candidates(
+        left.encodings, right.encodings, schema, work=work, report=partial(report, joining)
+    )
     report(title, 1, 4)
     model = evidence.build(schema, [left.chance, right.chance])
     fitted = estimate(model, pairs, (left.alike, left.shows), (right.alike, right.shows))
+    kinds = {name: one.kind for name, one in schema.fields.items()}
+    checks.require_matches(fitted, kinds, pair=f"{left.party} and {right.party}")
     report(title, 2, 4)
+    rules = rules or Rules()
     scored = weigh.weigh(fitted, pairs, left.shows, right.shows)
     report(title, 3, 4)
-    everything = greedy(scored, 0.0)
+    scored, decided = prepare(scored, left.encodings, right.encodings, schema, rules)
+    everything = resolve(scored, decided, rules)
     curve = quality.curve(scored, everything, fitted.matches.total)
-    threshold = quality.choose(curve, min_precision)
+    if threshold is None:
+        threshold = quality.choose(curve, min_precision)
     reached = everything.accepted[scored.probability[everything.accepted] >= threshold]
     tied = _tied(scored, everything.ambiguous, threshold)
     report(title, 4, 4)
-    return PairLinkage(left, right, scored, Links(reached, tied), fitted, curve, threshold)
+    decided = replace(decided, everything=everything.accepted)
+    return PairLinkage(left, right, scored, Links(reached, tied), fitted, curve, threshold, decided)
 
 
 def _tied(scored: Scored, ambiguous: npt.NDArray[np.int64], threshold: float) -> npt.NDArray[np.int64]:
@@ -141,12 +187,38 @@ def _tied(scored: Scored, ambiguous: npt.NDArray[np.int64], threshold: float) ->
     return ambiguous[together >= threshold - 1e-9]
 
 
+def ends(deliveries: Sequence[Delivery], *, every_pair: bool) -> list[tuple[Delivery, Delivery]]:
+    """Which two parties are linked: each with the first, the cohort, and then, if asked, the others."""
+    found = [(deliveries[0], other) for other in deliveries[1:]]
+    return [*found, *combinations(deliveries[1:], 2)] if every_pair else found
+
+
 def link_all(
-    deliveries: Sequence[Delivery], *, min_precision: float | None = None, report: Report = quiet
+    deliveries: Sequence[Delivery],
+    *,
+    min_precision: float | None = None,
+    threshold: float | None = None,
+    rules: Rules | None = None,
+    work: Work | None = None,
+    report: Report = quiet,
 ) -> list[PairLinkage]:
-    """Link every further party with the first, the cohort."""
-    cohort = deliveries[0]
-    return [link_pair(cohort, other, min_precision=min_precision, report=report) for other in deliveries[1:]]
+    """
+    Link every further party with the first, the cohort; where the rules say so, with one another too.
+
+    Linkages with the cohort come first, in the order of the deliveries.
+    """
+    return [
+        link_pair(
+            left,
+            right,
+            min_precision=min_precision,
+            threshold=threshold,
+            rules=rules,
+            work=None if work is None else work.inside(left.party).inside(right.party),
+            report=report,
+        )
+        for left, right in ends(deliveries, every_pair=rules is not None and rules.every_pair)
+    ]
 
 
 # ---------------------------------------------------------------- summaries: counts alone
@@ -173,12 +245,12 @@ def party_summary(delivery: Delivery, linkages: Sequence[PairLinkage]) -> PartyS
         passes=tuple(
             PassCount(
                 name,
-                int(stated[name]["tokens"]),
+                delivery.shows.with_token(number),
                 int(stated[name]["company"]),
                 int(stated[name]["largest_block"]),
                 brought[name],
             )
-            for name in names
+            for number, name in enumerate(names)
         ),
     )
 
@@ -186,6 +258,7 @@ def party_summary(delivery: Delivery, linkages: Sequence[PairLinkage]) -> PartyS
 def pair_summary(one: PairLinkage) -> PairSummary:
     """Counts and estimates of one pair of parties, for the report."""
     precision, recall, f1 = one.expected
+    bounds = [_interval(b) for b in one.band.at(one.threshold, one.curve)]
     names = [p.name for p in one.left.schema.passes]
     weights = one.scored.weight[one.accepted]
     return PairSummary(
@@ -200,12 +273,22 @@ def pair_summary(one: PairLinkage) -> PairSummary:
         expected_recall=recall,
         expected_f1=f1,
         expected_matches=one.estimate.matches.total,
+        precision_interval=bounds[0],
+        recall_interval=bounds[1],
+        f1_interval=bounds[2],
+        matches_interval=(max(one.band.matches[0], 0.0), max(one.band.matches[1], 0.0)),
+        nobody=one.nobody,
         iterations=one.estimate.matches.iterations,
         converged=one.estimate.matches.converged,
         passes=tuple(compare.pass_counts(one.scored.candidates.shared, names).items()),
         histogram=_histogram(one),
-        curve=_curve(one.curve),
+        curve=_curve(one.curve, one.band),
     )
+
+
+def _interval(bounds: npt.NDArray[np.float64]) -> Interval:
+    low, high = np.clip(bounds, 0.0, 1.0).tolist()
+    return low, high
 
 
 def _histogram(one: PairLinkage) -> tuple[Bin, ...]:
@@ -223,7 +306,7 @@ def _histogram(one: PairLinkage) -> tuple[Bin, ...]:
     )
 
 
-def _curve(curve: quality.Curve) -> tuple[CurvePoint, ...]:
+def _curve(curve: quality.Curve, band: bootstrap.Band) -> tuple[CurvePoint, ...]:
     count = len(curve.threshold)
     kept = np.unique(np.linspace(0, max(count - 1, 0), min(count, _CURVE_POINTS)).astype(np.int64))
     return tuple(
@@ -233,6 +316,9 @@ def _curve(curve: quality.Curve) -> tuple[CurvePoint, ...]:
             min(float(curve.recall[n]), 1.0),
             min(float(curve.f1[n]), 1.0),
             int(curve.links[n]),
+            _interval(band.precision[n]),
+            _interval(band.recall[n]),
+            _interval(band.f1[n]),
         )
         for n in kept
     )

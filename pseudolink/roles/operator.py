@@ -4,64 +4,95 @@ The operator: link the encodings of all parties. Holds no linkage key, no attrib
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections import Counter
-from collections.abc import Sequence
+import os
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from pseudolink import files
 from pseudolink.agreement import Agreement, load_signed, require_own_key, today_utc
 from pseudolink.errors import (
-    ArtefactError,
-    FloorError,
     LinkageError,
-    MixedArtefactsError,
     NotPermittedError,
-    Problem,
 )
-from pseudolink.formats import encodings as encoding_files
-from pseudolink.formats import linkmap
+from pseudolink.formats import linkmap, reviews
 from pseudolink.formats.manifest import Manifest
-from pseudolink.formats.statistics import Statistics
 from pseudolink.formats.summary import LinkageSummary
 from pseudolink.keys.party import PartyKey
 from pseudolink.ledger import chain
-from pseudolink.match.compare import largest_component
+from pseudolink.match.expect import Expected
+from pseudolink.match.expect import expect as expected
+from pseudolink.match.shards import Work
 from pseudolink.report.linkage import render
+from pseudolink.resolve.clusters import MOST_DUPLICATES
+from pseudolink.roles import duplicates
+from pseudolink.roles.candidates import candidates_table, expected_of
+from pseudolink.roles.explaining import MODEL_FILE, model_of
 from pseudolink.roles.linkage import (
     Delivery,
     PairLinkage,
     Report,
+    ends,
     link_all,
     pair_summary,
     party_summary,
     quiet,
 )
-from pseudolink.roles.people import link_map
-from pseudolink.roles.stated import statistics_problems
+from pseudolink.roles.opening import open_all
+from pseudolink.roles.people import People, link_map, people_of
+from pseudolink.roles.resolving import Rules, require_known
 from pseudolink.schema import LinkageSchema, load_schema
-from pseudolink.seal.package import file_digest, open_package, seal
+from pseudolink.seal.package import file_digest, seal
 
 LINK_MAP = "link_map"
 MAP_FILE = "linkmap.package"
 REPORT_FILE = "report.html"
 SUMMARY_FILE = "summary.json"
+CANDIDATES_FILE = "candidates.parquet"
 ENGINE = "local"
+#: Code of the warning that groups of duplicates reached the cap (resolution-v1, 6.6).
+CAPPED = "PL-RESOLVE-01"
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """
+    What became of the links.
+
+    links: party -> its records in the link map; carried: those that came over a third party's
+    record. guarded: pairs that would be links but for the guard of twins. ambiguous, contradicted:
+    links that other parties' evidence left out. duplicates: party -> groups of duplicates.
+    warnings: (code, sentence).
+    """
+
+    links: dict[str, int]
+    carried: dict[str, int]
+    guarded: int
+    ambiguous: int
+    contradicted: int
+    duplicates: dict[str, int]
+    warnings: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
 class Linked:
-    """What was written, and the summary that the report shows."""
+    """
+    What was written, and the summary that the report shows.
+
+    left_out: giant blocks whose pairs were not compared, a sentence for each pass.
+    """
 
     link_map: Path
     report: Path
     summary: LinkageSummary
+    resolution: Resolution
+    candidates: Path | None = None
+    left_out: tuple[str, ...] = ()
 
 
 def link(
@@ -73,40 +104,65 @@ def link(
     output: Path,
     ledger: Path,
     min_precision: float | None = None,
+    threshold: float | None = None,
+    rules: Rules | None = None,
+    candidates: bool = False,
+    memory: int | None = None,
     today: date | None = None,
     report: Report = quiet,
 ) -> Linked:
     """
     Link the sealed encodings of two or more parties, each against the cohort.
 
+    A run that was killed goes on where it was: it finds the finished parts of its joins beside the
+    output. A run that ends by itself leaves nothing there.
+
     Args:
         packages: one package of encodings from each party, the cohort's among them.
         output: new folder; gets the link map sealed to the releaser, and the operator's report.
+        min_precision, threshold: see ``linkage.link_pair``.
+        rules: how links are resolved. candidates: leave the operator a file for clerical review.
+        memory: bytes that the join may take; half of the machine's when None.
 
     Raises:
         PseudolinkError: whatever does not fit; no output is left then.
     """
     files.refuse_existing(output)
     today = today or today_utc()
-    agreed = load_signed(agreement, today)
-    party = require_own_key(agreed, key)
-    if party.role != "operator":
-        raise NotPermittedError(f"{party.id!r} is not the operator; only the operator links")
-    design = load_schema(schema)
-    agreed.require_schema(design.digest)
-    if len(packages) < 2:
-        raise LinkageError("linking needs the encodings of at least two parties")
+    agreed, design = _allowed(packages, agreement, schema, key, today)
     with files.new_folder(output) as folder:
-        deliveries, digests = _open(packages, folder, agreed, design, key, today, report)
-        linkages = link_all(deliveries, min_precision=min_precision, report=report)
+        opened = folder / "opened"
+        opened.mkdir(mode=0o700)
+        deliveries, digests = open_all(packages, opened, agreed, design, key, today, report)
+        rules = rules or Rules()
+        require_known(rules.labels, [one.encodings for one in deliveries])
+        merged, told = duplicates.merge(deliveries, rules)
+        with files.work_folder(output, _decides(digests, agreed, design, merged)) as place:
+            linkages = link_all(
+                merged,
+                min_precision=min_precision,
+                threshold=threshold,
+                rules=rules,
+                work=Work(place, memory or half_of_memory()),
+                report=report,
+            )
         summary = _summary(deliveries, linkages, agreed, today)
         plain = folder / "plain.parquet"
-        found = link_map(linkages)
+        people = people_of(linkages)
+        found = link_map(linkages, people)
         linkmap.save(found, plain)
-        sealed = _seal(plain, folder / MAP_FILE, found.num_rows, summary, agreed, key, today)
+        resolved = _resolved(people, linkages, told, agreed.cohort.id)
+        sealed = _seal(plain, folder / MAP_FILE, found.num_rows, summary, resolved, agreed, key, today)
         plain.unlink()
+        shutil.rmtree(opened)
         (folder / REPORT_FILE).write_text(render(summary), encoding="utf-8")
+        model = json.dumps(model_of(linkages).to_json(), indent=1)
+        (folder / MODEL_FILE).write_text(model + "\n", encoding="utf-8")
         (folder / SUMMARY_FILE).write_text(json.dumps(summary.to_json(), indent=2) + "\n", encoding="utf-8")
+        if candidates:
+            reviews.save_candidates(
+                candidates_table(linkages), expected_of(linkages), folder / CANDIDATES_FILE
+            )
         chain.append(
             ledger,
             key,
@@ -115,100 +171,116 @@ def link(
             details={
                 "packages": digests,
                 "links": [{"left": p.left, "right": p.right, "links": p.links} for p in summary.pairs],
+                "rules": {
+                    "assignment": rules.assignment,
+                    "every_pair": rules.every_pair,
+                    "duplicates": sorted(rules.duplicates),
+                    "labels": len(rules.labels),
+                    "guard": rules.guard,
+                },
                 LINK_MAP: sealed,
             },
         )
-    return Linked(output / MAP_FILE, output / REPORT_FILE, summary)
+    kept = output / CANDIDATES_FILE if candidates else None
+    return Linked(output / MAP_FILE, output / REPORT_FILE, summary, resolved, kept, _left_out(linkages))
 
 
-def _open(
-    packages: Sequence[Path],
-    folder: Path,
-    agreed: Agreement,
-    design: LinkageSchema,
-    key: PartyKey,
-    today: date,
-    report: Report,
-) -> tuple[list[Delivery], dict[str, str]]:
-    """Every delivery, the cohort's first, and the digest of every package by party."""
-    manifests: list[Manifest] = []
-    deliveries: list[Delivery] = []
-    digests = {}
-    for number, package in enumerate(packages):
-        report("open", number, len(packages))
-        plain = folder / "opened.parquet"
-        manifest = open_package(
-            package, plain, agreement=agreed, recipient=key, artefact="encodings", today=today
+def _resolved(
+    people: People, linkages: Sequence[PairLinkage], told: Sequence[duplicates.Found], cohort: str
+) -> Resolution:
+    warnings = [
+        (
+            CAPPED,
+            f"{one.party}: {one.capped:,} links of duplicates would have made groups of more than "
+            f"{MOST_DUPLICATES} records and were left out; look for a value that many records share",
         )
-        manifests.append(manifest)
-        deliveries.append(_delivery(plain, manifest, agreed, design))
-        digests[manifest.sender] = file_digest(package)
-        plain.unlink()
-    report("open", len(packages), len(packages))
-    problems = _mixed(manifests, agreed)
-    if problems:
-        raise MixedArtefactsError(problems)
-    deliveries.sort(key=lambda d: (d.party != agreed.cohort.id, d.party))
-    return deliveries, dict(sorted(digests.items()))
-
-
-def _mixed(manifests: Sequence[Manifest], agreed: Agreement) -> list[Problem]:
-    problems = []
-    senders = Counter(m.sender for m in manifests)
-    for sender, count in senders.items():
-        if count > 1:
-            problems.append(Problem(sender, "has sent two packages; link one delivery of each party"))
-    if agreed.cohort.id not in senders:
-        problems.append(Problem(agreed.cohort.id, "the cohort's encodings are missing"))
-    problems += [
-        Problem(m.sender, "encoded with another linkage key than the one signed for")
-        for m in manifests
-        if m.key_check != agreed.key_check
+        for one in told
+        if one.capped
     ]
-    return problems
-
-
-def _delivery(plain: Path, manifest: Manifest, agreed: Agreement, design: LinkageSchema) -> Delivery:
-    encodings = encoding_files.load(plain, design.layout)
-    statistics: dict[str, Any] = dict(manifest.statistics)
-    width = encodings.records.shape[1]
-    records = len(np.unique(np.ascontiguousarray(encodings.records).view(f"V{width}")))
-    problems = statistics_problems(statistics, design, records)
-    if manifest.rows != encodings.rows:
-        problems.append(Problem("rows", "the manifest counts other rows than the encodings have"))
-    if problems:
-        raise ArtefactError(problems, source=f"the encodings of {manifest.sender}")
-    delivery = Delivery(
-        manifest.sender,
-        agreed.party(manifest.sender).name,
-        encodings,
-        Statistics.from_json(statistics["chance"]),
-        statistics["company"],
-        dict(statistics["coverage"]),
-        design,
+    return Resolution(
+        links={party: len(joined) for party, joined in people.joined.items()},
+        carried=dict(people.carried),
+        guarded=sum(one.guarded for one in linkages if one.left.party == cohort),
+        ambiguous=people.ambiguous,
+        contradicted=people.contradicted,
+        duplicates={one.party: one.groups for one in told},
+        warnings=tuple(warnings),
     )
-    _require_floor(delivery)
-    return delivery
 
 
-def _require_floor(delivery: Delivery) -> None:
-    """The operator measures company for itself: a manifest alone is no proof of the floor."""
-    alike, floor = delivery.alike, delivery.schema.floor
-    company = len(np.unique(np.concatenate([alike.left, alike.right])))
-    component = largest_component(alike, delivery.encodings.rows)
-    problems = []
-    if company > floor.company * delivery.records:
-        problems.append(Problem("company", f"{company:,} of {delivery.records:,} records have company"))
-    if component > floor.component:
-        problems.append(
-            Problem("component", f"{component:,} records hang together; at most {floor.component:,} may")
-        )
-    if problems:
-        raise FloorError(
-            problems,
-            source=f"the encodings of {delivery.party}",
-            advice="Ask the party to encode again; these encodings show too much.",
-        )
+def _left_out(linkages: Sequence[PairLinkage]) -> tuple[str, ...]:
+    """Blocks too large to compare, in words."""
+    return tuple(
+        f"{one.left.party} and {one.right.party}, pass {giant.name}: {giant.blocks:,} giant blocks "
+        f"({giant.left_rows:,} and {giant.right_rows:,} rows, {giant.pairs:,} pairs) were left out"
+        for one in linkages
+        for giant in one.scored.candidates.giants
+    )
+
+
+def expect(
+    packages: Sequence[Path],
+    *,
+    agreement: Path,
+    schema: Path,
+    key: PartyKey,
+    output: Path,
+    every_pair: bool = False,
+    memory: int | None = None,
+    today: date | None = None,
+    report: Report = quiet,
+) -> dict[tuple[str, str], Expected]:
+    """
+    What :func:`link` would bring and take, by two parties, from a sample. Nothing is written.
+
+    Raises:
+        PseudolinkError: whatever :func:`link` would refuse before it joins.
+    """
+    files.refuse_existing(output)
+    today = today or today_utc()
+    agreed, design = _allowed(packages, agreement, schema, key, today)
+    with files.scratch_folder(output) as folder:
+        deliveries, _ = open_all(packages, folder, agreed, design, key, today, report)
+        allowed = memory or half_of_memory()
+        return {
+            (left.party, right.party): expected(left.encodings, right.encodings, allowed)
+            for left, right in ends(deliveries, every_pair=every_pair)
+        }
+
+
+def half_of_memory() -> int:
+    """Bytes: half of what the machine has; two GiB where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    except (AttributeError, ValueError, OSError):
+        return 2 << 30
+
+
+def _allowed(
+    packages: Sequence[Path], agreement: Path, schema: Path, key: PartyKey, today: date
+) -> tuple[Agreement, LinkageSchema]:
+    agreed = load_signed(agreement, today)
+    party = require_own_key(agreed, key)
+    if party.role != "operator":
+        raise NotPermittedError(f"{party.id!r} is not the operator; only the operator links")
+    design = load_schema(schema)
+    agreed.require_schema(design.digest)
+    if len(packages) < 2:
+        raise LinkageError("linking needs the encodings of at least two parties")
+    return agreed, design
+
+
+def _decides(
+    digests: Mapping[str, str], agreed: Agreement, design: LinkageSchema, deliveries: Sequence[Delivery]
+) -> str:
+    """One digest of all that decides what a join finds: other inputs, other finished shards."""
+    merged = {
+        one.party: hashlib.sha256(one.encodings.records.tobytes()).hexdigest()
+        for one in deliveries
+        if one.merged
+    }
+    inputs = [*digests.items(), agreed.digest, design.digest, version("pseudolink"), merged]
+    return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
 
 
 def _summary(
@@ -232,6 +304,7 @@ def _seal(
     target: Path,
     rows: int,
     summary: LinkageSummary,
+    resolved: Resolution,
     agreed: Agreement,
     key: PartyKey,
     today: date,
@@ -240,12 +313,14 @@ def _seal(
         {
             "left": pair.left,
             "right": pair.right,
-            "links": pair.links,
+            "links": resolved.links[pair.right],
             # As text: a manifest holds no floating point.
             "expected_precision": f"{pair.expected_precision:.4f}",
             "expected_recall": f"{pair.expected_recall:.4f}",
         }
+        # Of parties beside the cohort nothing is said, not even how many people they share.
         for pair in summary.pairs
+        if pair.left == agreed.cohort.id
     ]
     manifest = Manifest(
         artefact=LINK_MAP,
@@ -261,6 +336,6 @@ def _seal(
         rows=rows,
         software=summary.software,
         content_sha256=file_digest(plain),
-        statistics={"pairs": quality},
+        statistics={"pairs": quality, "duplicates": sorted(resolved.duplicates)},
     )
     return seal(plain, target, manifest, agreed, key, today=today)

@@ -6,11 +6,12 @@ The truth column is taken out before the first stage and looked at after the las
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,23 +19,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pseudolink import files
 from pseudolink.clean.reader import column_key, read_extract
 from pseudolink.encode.extract import Encoded
 from pseudolink.errors import UsageError
 from pseudolink.formats import encodings as encoding_files
-from pseudolink.formats import linkmap
+from pseudolink.formats import linkmap, reviews
 from pseudolink.formats import payload as payloads
-from pseudolink.formats.encodings import fixed_column
 from pseudolink.keys.linkage import LinkageKey
-from pseudolink.match.explain import LEVELS, field_levels
+from pseudolink.roles import duplicates
+from pseudolink.roles.candidates import candidates_table, expected_of
 from pseudolink.roles.encoding import Options, columns_of, coverage, encode_table
-from pseudolink.roles.linkage import Delivery, PairLinkage, Report, link_pair, quiet
+from pseudolink.roles.explaining import MODEL_FILE, model_of
+from pseudolink.roles.linkage import Delivery, PairLinkage, Report, link_all, quiet
 from pseudolink.roles.payload import columns_by_name, payload_table
-from pseudolink.roles.people import link_map
+from pseudolink.roles.people import People, link_map, people_of
+from pseudolink.roles.resolving import Rules
 from pseudolink.schema import LinkageSchema
+from pseudolink.score import quality
 
 PACKAGES = ("pseudolink", "numpy", "pyarrow", "numba", "scipy", "cryptography", "jellyfish")
 ENGINE = "local"
@@ -146,9 +149,22 @@ def _measures(one: PairLinkage, left: Side, right: Side) -> dict[str, Any]:
         "expected_precision": expected_precision,
         "expected_recall": expected_recall,
         "expected_f1": expected_f1,
+        **{
+            f"{name}_interval": [float(low), float(high)]
+            for name, (low, high) in zip(
+                ("precision", "recall", "f1"), one.band.at(one.threshold, one.curve), strict=True
+            )
+        },
+        "expected_matches": one.estimate.matches.total,
+        "unlinkable": {
+            side.delivery.party: quality.unlinkable(one.estimate, side.delivery.shows, one.threshold)
+            for side in (left, right)
+        },
+        "nobody": one.nobody,
         "threshold": one.threshold,
         "links": links,
         "ambiguous": len(one.links.ambiguous),
+        "guarded": one.guarded,
         "candidates": len(pairs),
         "true_pairs": true_pairs,
         "candidate_recall": float(same.sum()) / true_pairs if true_pairs else 0.0,
@@ -157,29 +173,27 @@ def _measures(one: PairLinkage, left: Side, right: Side) -> dict[str, Any]:
     }
 
 
-def candidates_table(linkages: Sequence[PairLinkage]) -> pa.Table:
-    """Candidate pairs of every pair of parties: record IDs, comparison levels, weight, probability."""
-    tables = []
-    for one in linkages:
-        pairs = one.scored.candidates
-        schema = one.left.schema
-        levels = field_levels(pairs, schema, one.left.shows, one.right.shows)
-        words = pa.array(LEVELS)
-        tables.append(
-            pa.table(
-                {
-                    "left_party": pa.array([one.left.party] * len(pairs), pa.string()),
-                    "left": fixed_column(one.left.encodings.records[pairs.left]),
-                    "right_party": pa.array([one.right.party] * len(pairs), pa.string()),
-                    "right": fixed_column(one.right.encodings.records[pairs.right]),
-                    **{f"level.{field}": words.take(pa.array(values)) for field, values in levels.items()},
-                    "passes": pa.array(np.bitwise_count(pairs.shared).astype(np.int16)),
-                    "weight": pa.array(one.scored.weight),
-                    "probability": pa.array(one.scored.probability),
-                }
-            )
+def _of_people(people: People, sides: Sequence[Side]) -> list[dict[str, Any]]:
+    """What clusters are worth, party by party: records of a person against the cohort's record."""
+    found = []
+    for side in sides[1:]:
+        joined = people.joined[side.delivery.party]
+        a, b = sides[0].by_row[joined.cohort], side.by_row[joined.rows]
+        correct = sum(x is not None and x == y for x, y in zip(a, b, strict=True))
+        true_pairs = _true_pairs(sides[0].truth, side.truth)
+        precision = correct / len(joined) if len(joined) else 0.0
+        recall = correct / true_pairs if true_pairs else 0.0
+        found.append(
+            {
+                "party": side.delivery.party,
+                "links": len(joined),
+                "carried": people.carried.get(side.delivery.party, 0),
+                "precision": precision,
+                "recall": recall,
+                "f1": 2 * precision * recall / (precision + recall) if correct else 0.0,
+            }
         )
-    return pa.concat_tables(tables)
+    return found
 
 
 def _keep(folder: Path, sides: Sequence[Side], linkages: Sequence[PairLinkage]) -> None:
@@ -189,7 +203,11 @@ def _keep(folder: Path, sides: Sequence[Side], linkages: Sequence[PairLinkage]) 
             encoding_files.save(side.encoded.encodings, place / f"{stem}.encodings.parquet")
             payloads.save(side.payload, place / f"{stem}.payload.parquet")
         linkmap.save(link_map(linkages), place / "linkmap.parquet")
-        pq.write_table(candidates_table(linkages), place / "candidates.parquet", compression="zstd")
+        reviews.save_candidates(
+            candidates_table(linkages), expected_of(linkages), place / "candidates.parquet"
+        )
+        model = json.dumps(model_of(linkages).to_json(), indent=1)
+        (place / MODEL_FILE).write_text(model + "\n", encoding="utf-8")
 
 
 def _names(sources: Sequence[Any]) -> list[str]:
@@ -206,6 +224,8 @@ def rehearse(
     *,
     keep: Path | None = None,
     min_precision: float | None = None,
+    threshold: float | None = None,
+    rules: Rules | None = None,
     options: Options | None = None,
     report: Report = quiet,
 ) -> dict[str, Any]:
@@ -216,6 +236,8 @@ def rehearse(
         sources: paths, DataFrames or Arrow tables.
         truth: column that is equal exactly for the records of one person.
         keep: new folder for every artefact, unsealed.
+        min_precision, threshold: see ``linkage.link_pair``.
+        rules: how links are resolved; a file is called by its name without the ending.
 
     Returns:
         precision, recall, f1 and their estimates, and what it took; with more than two files the
@@ -237,12 +259,14 @@ def rehearse(
         report("encode", number, len(sources))
         sides.append(_side(source, name, schema, key, truth, options, clock))
     report("encode", len(sources), len(sources))
-    linkages, measures = [], []
-    for other in sides[1:]:
-        with clock.stage("link"):
-            one = link_pair(sides[0].delivery, other.delivery, min_precision=min_precision, report=report)
-        linkages.append(one)
-        measures.append(_measures(one, sides[0], other))
+    rules = rules or Rules()
+    with clock.stage("link"):
+        merged, told = duplicates.merge([side.delivery for side in sides], rules)
+        linkages = link_all(
+            merged, min_precision=min_precision, threshold=threshold, rules=rules, report=report
+        )
+    by_party = {side.delivery.party: side for side in sides}
+    measures = [_measures(one, by_party[one.left.party], by_party[one.right.party]) for one in linkages]
     if keep is not None:
         with clock.stage("keep"):
             _keep(keep, sides, linkages)
@@ -252,9 +276,12 @@ def rehearse(
         "engine": ENGINE,
         "versions": versions(),
     }
+    merges = {"duplicates": [asdict(one) for one in told]} if told else {}
     if len(measures) == 1:
-        return {**measures[0], **cost}
+        return {**measures[0], **merges, **cost}
     return {
+        "people": _of_people(people_of(linkages), sides),
+        **merges,
         "pairs": [
             {"left": one.left.party, "right": one.right.party, **found}
             for one, found in zip(linkages, measures, strict=True)

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,21 @@ import pyarrow.parquet as pq
 
 from pseudolink import files
 from pseudolink.agreement import Agreement, load_signed, require_own_key, today_utc
-from pseudolink.errors import MixedArtefactsError, NotAcceptedError, NotPermittedError, Problem
+from pseudolink.errors import (
+    ArtefactError,
+    MixedArtefactsError,
+    NotAcceptedError,
+    NotPermittedError,
+    Problem,
+)
 from pseudolink.formats import linkmap
 from pseudolink.formats import payload as payloads
 from pseudolink.formats.manifest import Manifest
 from pseudolink.keys.party import PartyKey
 from pseudolink.keys.release import ReleaseKey
 from pseudolink.ledger import chain
-from pseudolink.release.dataset import assemble
+from pseudolink.release.dataset import assemble, families_table, records_of, require_consistent
+from pseudolink.release.families import Families, carries, family_links
 from pseudolink.release.microdata.protect import protect
 from pseudolink.release.microdata.rules import parse_rules
 from pseudolink.seal.package import file_digest, open_package
@@ -33,6 +41,7 @@ from pseudolink.seal.package import file_digest, open_package
 FORMAT = "pseudolink/release/1"
 PARQUET = "release.parquet"
 CSV = "release.csv"
+FAMILIES = "families"
 DESCRIPTION = "release.json"
 DISCLOSURE = "disclosure.json"
 
@@ -47,12 +56,14 @@ STATEMENT = (
 
 @dataclass(frozen=True)
 class Released:
-    """What was written."""
+    """What was written; withheld: further tables that the disclosure rules do not cover."""
 
     folder: Path
     parquet: Path
     rows: int
     columns: tuple[str, ...]
+    further: tuple[str, ...] = ()
+    withheld: tuple[str, ...] = ()
 
 
 def release(
@@ -89,24 +100,35 @@ def release(
         manifest = open_package(
             link_map, plain, agreement=agreed, recipient=key, artefact="link_map", today=today
         )
-        found = linkmap.load(plain)
+        repeated = _duplicates(manifest, agreed)
+        found = linkmap.load(plain, duplicates=repeated)
         plain.unlink()
         tables, digests = _payloads(payload_packages, plain, agreed, key, today)
-        table = assemble(
-            found,
-            tables,
-            cohort=agreed.cohort.id,
-            programme=_programme(agreed, release_key),
-            family=lambda value: release_key.family(agreed.project, value),
-        )
+        families = _families(found, tables, agreed, repeated)
+        names = {"cohort": agreed.cohort.id, "programme": _programme(agreed, release_key)}
+        family = partial(release_key.family, agreed.project)
+        table = assemble(found, tables, **names, family=family, duplicates=repeated, families=families)
         table, report = _protected(table, agreed, accept)
         if report is not None:
             (folder / DISCLOSURE).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-        pq.write_table(table, folder / PARQUET, compression="zstd")
-        pa.csv.write_csv(table, folder / CSV)
+        _write(table, folder, "release")
+        further = {
+            f"release.{party}": records_of(found, tables, **names, party=party)
+            for party in repeated
+            if party in tables
+        }
+        if families is not None:
+            further[FAMILIES] = families_table(families, family)
+        # microdata-v1 knows rows of people; what has other rows would pass by its rules.
+        withheld = sorted(further) if agreed.disclosure is not None else []
+        further = {} if withheld else further
+        for name, one in further.items():
+            _write(one, folder, name)
         description = {
             **_describe(table, manifest, agreed, release_key, today),
             "disclosure_rules": None if report is None else report["rules"],
+            "further": {name: _columns(one) for name, one in further.items()},
+            "withheld": withheld,
         }
         (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
         chain.append(
@@ -121,9 +143,11 @@ def release(
                 "columns": len(table.column_names),
                 PARQUET: file_digest(folder / PARQUET),
                 CSV: file_digest(folder / CSV),
+                **{f"{name}.parquet": file_digest(folder / f"{name}.parquet") for name in further},
             },
         )
-    return Released(output, output / PARQUET, table.num_rows, tuple(table.column_names))
+    names_ = tuple(table.column_names)
+    return Released(output, output / PARQUET, table.num_rows, names_, tuple(further), tuple(withheld))
 
 
 def _protected(
@@ -142,6 +166,45 @@ def _protected(
     return found.table, found.report
 
 
+def _duplicates(manifest: Manifest, agreed: Agreement) -> tuple[str, ...]:
+    """Parties of which the operator says that they may have several records of a person."""
+    stated = manifest.statistics.get("duplicates", [])
+    known = {one.id for one in agreed.of_role("custodian") if not one.cohort}
+    if not isinstance(stated, list) or not all(isinstance(one, str) for one in stated):
+        raise ArtefactError([Problem("statistics.duplicates", "must be a list")], source="the link map")
+    if set(stated) - known:
+        problem = Problem("statistics.duplicates", "names who is no custodian beside the cohort's")
+        raise ArtefactError([problem], source="the link map")
+    return tuple(sorted(set(stated)))
+
+
+def _families(
+    found: pa.Table, tables: dict[str, pa.Table], agreed: Agreement, repeated: Sequence[str]
+) -> Families | None:
+    """Family links, where another party than the cohort carries families."""
+    cohort = agreed.cohort.id
+    if cohort not in tables or not any(carries(one) for party, one in tables.items() if party != cohort):
+        return None
+    # What does not belong together is refused by assemble, with everything told at once.
+    require_consistent(found, tables, cohort, repeated)
+    return family_links(found, tables, cohort)
+
+
+def _write(table: pa.Table, folder: Path, name: str) -> None:
+    pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
+    pa.csv.write_csv(table, folder / f"{name}.csv")
+
+
+def _columns(table: pa.Table) -> dict[str, Any]:
+    return {
+        "rows": table.num_rows,
+        "columns": [
+            {"name": f.name, "type": str(f.type), "missing": table.column(f.name).null_count}
+            for f in table.schema
+        ],
+    }
+
+
 def _payloads(
     packages: Sequence[Path], plain: Path, agreed: Agreement, key: PartyKey, today: date
 ) -> tuple[dict[str, pa.Table], dict[str, str]]:
@@ -156,7 +219,11 @@ def _payloads(
         if sender.id in tables:
             problems.append(Problem(sender.id, "has sent two payloads; release one delivery of each party"))
         tables[sender.id] = payloads.load(
-            plain, party=sender.id, permitted=sender.attributes, cohort=sender.cohort
+            plain,
+            party=sender.id,
+            permitted=sender.attributes,
+            cohort=sender.cohort,
+            families=sender.families,
         )
         digests[sender.id] = file_digest(package)
         plain.unlink()
@@ -187,10 +254,6 @@ def _describe(
         "programme_ids": agreed.programme_ids,
         "programme_ids_reason": agreed.programme_ids_reason,
         "release_key": key.fingerprint if agreed.programme_ids == "pseudonym" else None,
-        "rows": table.num_rows,
-        "columns": [
-            {"name": f.name, "type": str(f.type), "missing": table.column(f.name).null_count}
-            for f in table.schema
-        ],
+        **_columns(table),
         "linkage": manifest.statistics.get("pairs", []),
     }

@@ -11,102 +11,21 @@ Source: specs/scoring-v1.md, sections 4 and 5.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from pseudolink.formats.candidates import Candidates, Presence
 from pseudolink.score.arrays import Floats, summed
+from pseudolink.score.blind import Blind, Findable, mixed
 from pseudolink.score.evidence import Model
 from pseudolink.score.exclusive import Alone, Rivals
-from pseudolink.score.observe import Counted, count, dropped, gather, unseen
-from pseudolink.score.states import Shares, States, chances, priors
+from pseudolink.score.fit import TINY, Class, fit, independent
+from pseudolink.score.observe import Counted, View, blind_of, count, gather
+from pseudolink.score.states import States, chances, priors
 
-_MOST_ITERATIONS = 1_000
-_CLOSE = 1e-6
-#: Pairs that the prior counts for, in every group: enough that no share becomes zero.
-_PRIOR_PAIRS = 10.0
-_TINY = 1e-300
 #: Messages between competing pairs in one step of the search; the weighing takes more.
 _SWEEPS = 20
-
-#: From the expected pairs of a class and of everything else, by observation (one array a view),
-#: to the expected pairs of the class among the candidates of each observation.
-Expect = Callable[["Class", list[Floats], list[Floats]], list[Floats]]
-
-
-@dataclass(frozen=True)
-class Class:
-    """
-    One kind of pair: its shares and how many pairs of it there are.
-
-    total: expected pairs, seen or not. found: share of them that some pass finds.
-    """
-
-    shares: Shares
-    total: float
-    found: float
-    iterations: int = 0
-    converged: bool = False
-
-
-def _independent(counted: list[Counted]) -> Expect:
-    """Each pair judged by itself."""
-
-    def expect(_: Class, mine: list[Floats], rest: list[Floats]) -> list[Floats]:
-        return [
-            view.counts * own / np.maximum(own + other, _TINY)
-            for view, own, other in zip(counted, mine, rest, strict=True)
-        ]
-
-    return expect
-
-
-def _fit(
-    states: States,
-    counted: list[Counted],
-    background: list[Floats],
-    hidden: Floats,
-    begin: Class,
-    prior: Shares,
-    expect: Expect,
-    *,
-    most: float,
-    uncounted: Floats,
-    close: float = _CLOSE,
-    iterations: int = _MOST_ITERATIONS,
-) -> Class:
-    """
-    Fit one class of pairs over a background.
-
-    Args:
-        background: for every view, expected pairs by observation of everything else.
-        hidden: (j,) share of pairs in which each joint state shows nothing.
-        begin: where the search begins. most: what the number of pairs cannot exceed.
-        uncounted: (j,) share of pairs in which it shows something that ``counted`` does not hold.
-    """
-    now = begin
-    for iteration in range(1, iterations + 1):
-        joint = states.probabilities(now.shares)
-        found = max(1.0 - float((joint * hidden).sum()), 1e-9)
-        held = max(found - float((joint * uncounted).sum()), 1e-9)
-        shown = [summed(view.seen.of_state, joint, len(view.counts)) for view in counted]
-        mine = [now.total * s for s in shown]
-        expected = expect(replace(now, found=found), mine, background)
-        factor = now.total * (hidden + uncounted)
-        for view, s, e in zip(counted, shown, expected, strict=True):
-            factor = factor + (e / np.maximum(s, _TINY))[view.seen.of_state]
-        sums = states.totals(joint * factor)
-        shares = {name: values + _PRIOR_PAIRS * prior[name] for name, values in sums.items()}
-        shares = {name: values / values.sum() for name, values in shares.items()}
-        total = min(sum(float(e.sum()) for e in expected) / held, most)
-        moved = max(float(np.abs(shares[name] - now.shares[name]).max()) for name in shares)
-        moved = max(moved, abs(total - now.total) / max(total, 1.0))
-        now = Class(shares, total, found, begin.iterations + iteration, moved < close)
-        if now.converged:
-            break
-    return now
 
 
 @dataclass(frozen=True)
@@ -116,7 +35,7 @@ class Estimate:
 
     chance: (j,) share of random pairs in each joint state. matches: matching pairs. company:
     pairs alike without matching (households, twins), or None. left_rows, right_rows: rows of each
-    party. scale: cross pairs of company per matching pair. hidden: (j,) see ``observe.unseen``.
+    party. alike: cross pairs of company. layout: the pairs as the search had them.
     """
 
     states: States
@@ -125,12 +44,13 @@ class Estimate:
     company: Class | None
     left_rows: int
     right_rows: int
-    scale: float
+    alike: float
+    layout: Fitting | None = field(default=None, repr=False, compare=False)
 
     def other(self, by_chance: Floats, by_company: Floats) -> Floats:
         """Expected number of pairs that do not match, by observation."""
         pairs = self.left_rows * self.right_rows * by_chance
-        return pairs + self.scale * self.matches.total * by_company
+        return pairs + self.alike * by_company
 
 
 def _company(states: States, chance: Floats, parties: list[tuple[Candidates, Presence]]) -> Class | None:
@@ -142,37 +62,31 @@ def _company(states: States, chance: Floats, parties: list[tuple[Candidates, Pre
     """
     counted: list[Counted] = []
     background: list[Floats] = []
-    hidden = np.zeros(len(states))
+    parts: list[tuple[float, Blind]] = []
     rows = sum(p.records for _, p in parties)
-    uncounted = np.zeros(len(states))
     for pairs, presence in parties:
         n = presence.records
         gathered = gather(pairs, presence, presence)
         views = count(states, pairs, gathered)
         for view in views:
-            shown = summed(view.seen.of_state, chance, len(view.counts))
-            background.append(n * (n - 1) / 2 * shown)
+            background.append(n * (n - 1) / 2 * view.seen.shares(states.by_kind(chance)))
         counted.extend(views)
-        share = n / max(rows, 1)
-        hidden += share * unseen(states, presence, presence)
-        uncounted += share * dropped(states, gathered, len(views), presence, presence)
+        parts.append((n / max(rows, 1), blind_of(states, gathered, len(views), presence, presence)))
     seen = sum(float(view.counts.sum()) for view in counted)
     if not seen:
         return None
     begin, u = priors(states.model), chances(states.model)
     start = {name: 0.5 * begin[name] + 0.5 * u[name] for name in begin}
-    expect = _independent(counted)
     first = Class(start, seen, 1.0)
-    return _fit(
-        states,
+    return fit(
+        mixed(parts),
         counted,
         background,
-        hidden,
         first,
         start,
-        expect,
+        independent(counted),
         most=float(rows),
-        uncounted=uncounted,
+        matches=False,
         close=1e-4,
     )
 
@@ -190,14 +104,50 @@ def lonely(states: States, matches: Class, presence: Presence, rows: int) -> Flo
         rows: records of the party, of which ``matches`` match.
     """
     joint = states.probabilities(matches.shares)
-    tokens, inverse, counts = np.unique(presence.tokens, return_inverse=True, return_counts=True)
-    found = np.asarray([joint[(states.masks & t) != 0].sum() for t in tokens])
-    mean = float((found * counts).sum()) / max(len(presence.tokens), 1)
-    # Scaled so that the mean is the share found when both sides lack what they lack.
-    scaled = np.minimum(found * matches.found / max(mean, 1e-9), 1.0)
-    matched = min(matches.total / max(rows, 1), 1.0)
-    never: Floats = np.maximum(1.0 - matched * scaled, 1e-3)[inverse]
-    return never
+    return Findable(states, presence).never(joint, matches.found, matches.total / max(rows, 1))
+
+
+class Fitting:
+    """Two parties laid out for the search: views, what they show, who competes with whom."""
+
+    def __init__(
+        self, states: States, pairs: Candidates, left: Presence, right: Presence, other: Floats
+    ) -> None:
+        self.states, self.pairs = states, pairs
+        self.rows = left.records, right.records
+        self.views: list[View] = gather(pairs, left, right)
+        self.counted = count(states, pairs, self.views)
+        self.blind = blind_of(states, self.views, len(self.counted), left, right)
+        self._rivals = Rivals(pairs.left, pairs.right)
+        self._findable = Findable(states, left), Findable(states, right)
+        #: Pairs that do not match, by view and observation.
+        self.background = [view.seen.shares(states.by_kind(other)) for view in self.counted]
+
+    def spread(self, by_observation: list[Floats], missing: float = 0.0) -> Floats:
+        """(k,) what each candidate pair has by its view and observation."""
+        found = np.full(len(self.pairs), missing)
+        for view, counts, values in zip(self.views, self.counted, by_observation, strict=False):
+            found[view.pairs] = values[counts.at]
+        return found
+
+    def gathered(self, by_pair: Floats) -> list[Floats]:
+        """The sums of what pairs have, by view and observation: the inverse direction."""
+        return [
+            summed(counts.at, by_pair[view.pairs], len(counts.counts))
+            for view, counts in zip(self.views, self.counted, strict=False)
+        ]
+
+    def competing(self, matches: Class, mine: list[Floats], rest: list[Floats]) -> list[Floats]:
+        """Pairs that compete for a record judged together."""
+        odds = self.spread([own / np.maximum(other, TINY) for own, other in zip(mine, rest, strict=True)])
+        joint = self.states.probabilities(matches.shares)
+        never = Alone(
+            *(
+                one.never(joint, matches.found, matches.total / max(rows, 1))
+                for one, rows in zip(self._findable, self.rows, strict=True)
+            )
+        )
+        return self.gathered(self._rivals.probability(odds, never, sweeps=_SWEEPS))
 
 
 def estimate(
@@ -215,70 +165,30 @@ def estimate(
     """
     states = States(model)
     chance = states.probabilities(chances(model))
-    a, b = left[1], right[1]
-    rows = a.records, b.records
+    rows = left[1].records, right[1].records
     company = _company(states, chance, [left, right])
-    # A record with c others alike in its own extract meets c times the overlap of them in the other.
-    scale = 2 * company.total / sum(rows) if company else 0.0
-    views = gather(pairs, a, b)
-    counted = count(states, pairs, views)
-    hidden = unseen(states, a, b)
-    alike = states.probabilities(company.shares) if company else np.zeros(len(states))
+    # Two samples of one population: pairs alike within each, with n²/2 pairs, and across, with n₁n₂.
+    alike = 2 * company.total * rows[0] * rows[1] / (rows[0] ** 2 + rows[1] ** 2) if company else 0.0
+    other = rows[0] * rows[1] * chance
+    if company:
+        other = other + alike * states.probabilities(company.shares)
+    layout = Fitting(states, pairs, left[1], right[1], other)
     most = float(min(rows))
     prior = priors(model)
+    if not layout.counted:
+        return Estimate(states, chance, Class(prior, 0.0, 1.0, 0, True), company, *rows, alike)
     fitted = Class(prior, 0.8 * most, 1.0)
-    if not counted:
-        return Estimate(states, chance, Class(prior, 0.0, 1.0, 0, True), company, *rows, scale)
-
-    def background(matches: float) -> list[Floats]:
-        found = []
-        for view in counted:
-            size = len(view.counts)
-            by_chance = summed(view.seen.of_state, chance, size)
-            by_company = summed(view.seen.of_state, alike, size)
-            found.append(rows[0] * rows[1] * by_chance + scale * matches * by_company)
-        return found
-
-    rivals = Rivals(pairs.left, pairs.right)
-
-    def competing(matches: Class, mine: list[Floats], rest: list[Floats]) -> list[Floats]:
-        """Pairs that compete for a record judged together."""
-        odds = np.zeros(len(pairs))
-        for view, counts, own, other in zip(views, counted, mine, rest, strict=False):
-            odds[view.pairs] = (own / np.maximum(other, _TINY))[counts.at]
-        probability = rivals.probability(odds, alone(states, matches, a, b), sweeps=_SWEEPS)
-        return [
-            summed(counts.at, probability[view.pairs], len(counts.counts))
-            for view, counts in zip(views, counted, strict=False)
-        ]
-
-    uncounted = dropped(states, views, len(counted), a, b)
-    rest = background(fitted.total)
-    fitted = _fit(
-        states,
-        counted,
-        rest,
-        hidden,
-        fitted,
-        prior,
-        _independent(counted),
-        most=most,
-        uncounted=uncounted,
-        close=1e-3,
-    )
-    for _ in range(3):  # the background holds the number of matches, through company
-        rest = background(fitted.total)
-        fitted = _fit(
-            states,
-            counted,
-            rest,
-            hidden,
+    steps = [(independent(layout.counted), 1e-3, 1000), (layout.competing, 1e-5, 180)]
+    for expect, close, iterations in steps:
+        fitted = fit(
+            layout.blind,
+            layout.counted,
+            layout.background,
             fitted,
             prior,
-            competing,
+            expect,
             most=most,
-            uncounted=uncounted,
-            iterations=60,
-            close=1e-5,
+            close=close,
+            iterations=iterations,
         )
-    return Estimate(states, chance, fitted, company, *rows, scale)
+    return Estimate(states, chance, fitted, company, *rows, alike, layout)

@@ -41,6 +41,7 @@ class Group:
     level: (s,) int64, the similarity level (1 to 4); 0 where no filter compares the field.
     chance: (s,) float64, u: the share of random pairs in each state.
     prior: (s,) float64, where the search for m begins.
+    whole: the state of full agreement; None where the group has none (crosswise names).
     """
 
     name: str
@@ -48,6 +49,7 @@ class Group:
     level: Ints
     chance: Floats
     prior: Floats
+    whole: int | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,13 @@ class Model:
 
 
 def _rates(counts: Sequence[Sequence[int | None]], totals: Sequence[int]) -> Floats:
-    """Mean over the parties of the share of pairs in each state."""
+    """
+    The share of cross pairs in each state: geometric mean of the parties' own.
+
+    Two records of different parties have a value in common with probability Σ aᵥbᵥ, which is at
+    most the root of Σ aᵥ² Σ bᵥ² (Cauchy and Schwarz). The arithmetic mean is above that: a value
+    that one party writes into a tenth of its records agrees with hardly anything of the other's.
+    """
     shares = []
     for row, total in zip(counts, totals, strict=True):
         if total:
@@ -79,13 +87,24 @@ def _rates(counts: Sequence[Sequence[int | None]], totals: Sequence[int]) -> Flo
             shares.append(values / values.sum())
     if not shares:
         return np.full(len(counts[0]), 1.0 / len(counts[0]))
-    mean: Floats = np.mean(shares, axis=0)
-    return mean
+    mean: Floats = np.exp(np.mean(np.log(shares), axis=0))
+    normal: Floats = mean / mean.sum()
+    return normal
 
 
-def _prior(states: int) -> Floats:
+#: Names with the same code begin with the same letter; the state of the one without the other is
+#: counted (nobody can tell what a script without letters does) but does not occur.
+_IMPLIED = {"soundex": "initial", "first3": "initial"}
+
+
+def _prior(states: Sequence[frozenset[str]]) -> Floats:
     """Where m begins: mostly full agreement, sometimes none, a little of each state between."""
-    prior = np.full(states, 0.15 / max(states - 2, 1))
+    whole = states[0]
+    possible = np.asarray(
+        [all(d not in s or i in s or i not in whole for d, i in _IMPLIED.items()) for s in states],
+        dtype=float,
+    )
+    prior = 0.15 * np.maximum(possible, 1e-3) / max(float(possible[1:-1].sum()), 1.0)
     prior[0] = 0.80
     prior[-1] = 0.05
     normal: Floats = prior / prior.sum()
@@ -127,8 +146,10 @@ def _masks(schema: LinkageSchema, field: str, states: Sequence[frozenset[str]]) 
     return masks
 
 
-def _merged(name: str, masks: Flags, level: Ints, chance: Floats, prior: Floats) -> Group:
-    """States that no pass tells apart are one."""
+def _merged(
+    name: str, masks: Flags, level: Ints, chance: Floats, prior: Floats, *, whole: bool = True
+) -> Group:
+    """States that no pass tells apart are one. The first is full agreement where there is ``whole``."""
     key = np.column_stack([masks, level.astype(np.uint64)])
     _, first, inverse = np.unique(key, axis=0, return_index=True, return_inverse=True)
     size = len(first)
@@ -138,6 +159,7 @@ def _merged(name: str, masks: Flags, level: Ints, chance: Floats, prior: Floats)
         level[first],
         summed(inverse, chance, size),
         summed(inverse, prior, size),
+        int(inverse[0]) if whole else None,
     )
 
 
@@ -149,7 +171,7 @@ def _group(schema: LinkageSchema, field: str, parties: Sequence[Statistics]) -> 
         raise ScoringError(f"a manifest's statistics of field {field!r} do not fit the schema")
     masks = _masks(schema, field, states)
     chance = _rates([f.states for f in found], [f.pairs for f in found])
-    prior = _prior(len(states))
+    prior = _prior(states)
     level = np.zeros(len(states), dtype=np.int64)
     if field in schema.compared:
         below = _levels_by_chance(found, len(states))[1:]
@@ -182,10 +204,11 @@ def _crossed(schema: LinkageSchema, parties: Sequence[Statistics]) -> tuple[Grou
             counts = [read(party.swapped[key]) for key in keys]
             rates.append(np.asarray(counts, dtype=np.float64) / party.swapped_pairs)
     chance: Floats = np.mean(rates, axis=0) if rates else np.full(len(states), 1e-6)
-    prior = _prior(len(states) + 1)[:-1]
+    prior = _prior([*states, frozenset()])[:-1]
     level = np.zeros(len(states), dtype=np.int64)
     total = float(chance.sum())
-    return _merged(CROSSED, masks, level, chance / total, prior / prior.sum()), min(total, 0.5)
+    group = _merged(CROSSED, masks, level, chance / total, prior / prior.sum(), whole=False)
+    return group, min(total, 0.5)
 
 
 def build(schema: LinkageSchema, parties: Sequence[Statistics]) -> Model:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from pseudolink.formats.candidates import Candidates, Presence
-from pseudolink.score.arrays import Flags, Floats, Ints
+from pseudolink.score.arrays import Floats, Ints
+from pseudolink.score.blind import Blind, blind, random_views
 from pseudolink.score.states import Seen, States
 
-#: Largest product of views and joint states that the search keeps in memory.
+#: Largest product of views and kinds of joint states that the search keeps in memory.
 _MOST_KEPT = 60_000_000
 _MOST_WORK = 400_000_000
 
@@ -75,7 +76,7 @@ def positions(seen: Seen, candidates: Candidates, view: View) -> Ints:
 
 def count(states: States, candidates: Candidates, views: list[View]) -> list[Counted]:
     """Counts by observation for the views with the most pairs, within a bound on memory."""
-    kept = views[: max(1, _MOST_KEPT // len(states))]
+    kept = views[: max(1, _MOST_KEPT // states.kinds)]
     found = []
     for view in kept:
         seen = states.seen(view.tokens, view.fields)
@@ -84,54 +85,19 @@ def count(states: States, candidates: Candidates, views: list[View]) -> list[Cou
     return found
 
 
-def unseen(states: States, left: Presence, right: Presence) -> Floats:
+def blind_of(states: States, views: list[View], kept: int, left: Presence, right: Presence) -> Blind:
     """
-    (j,) for every joint state, the share of random pairs of rows in which it shows nothing.
-
-    Which tokens the two sides hold is taken to be independent of one another.
-    """
-    keys, weight = _random_views(left, right, len(states))
-    total = np.zeros(len(states))
-    for tokens, share in zip(keys[:, 0], weight, strict=True):
-        total += share * ((states.masks & tokens) == 0)
-    return total
-
-
-def dropped(states: States, views: list[View], kept: int, left: Presence, right: Presence) -> Floats:
-    """
-    (j,) for every joint state, the share of random pairs in which it shows something that is not counted.
+    What nobody sees of the pairs of two parties, where the first ``kept`` of the views are counted.
 
     Args:
-        views: as :func:`gather` gives them; :func:`count` keeps the first ``kept`` of them.
+        views: as :func:`gather` gives them.
     """
-    total = np.zeros(len(states))
+    total = np.zeros(states.kinds)
     lost = {(view.tokens, view.fields) for view in views[kept:]}
-    if not lost:
-        return total
-    keys, weight = _random_views(left, right, len(states), fields=True)
-    for (tokens, fields), share in zip(keys, weight, strict=True):
-        if (int(tokens), int(fields)) in lost:
-            total += share * ((states.masks & tokens) != 0)
-    return total
-
-
-def _random_views(
-    left: Presence, right: Presence, size: int, *, fields: bool = False
-) -> tuple[Flags, Floats]:
-    """(v, 2) tokens and fields (0 unless asked for) of random pairs of rows, and their shares."""
-    a, share_a = _distinct(left, fields=fields)
-    b, share_b = _distinct(right, fields=fields)
-    both = (a[:, None, :] & b[None, :, :]).reshape(-1, 2)
-    keys, inverse = np.unique(both, axis=0, return_inverse=True)
-    weight = np.bincount(inverse, weights=np.multiply.outer(share_a, share_b).ravel())
-    order = np.argsort(-weight, kind="stable")[: max(1, _MOST_WORK // size)]
-    shares: Floats = weight[order] / weight[order].sum()
-    return keys[order], shares
-
-
-def _distinct(presence: Presence, *, fields: bool) -> tuple[Flags, Floats]:
-    held = presence.fields.astype(np.uint64) if fields else np.zeros_like(presence.tokens)
-    keys, counts = np.unique(np.column_stack([presence.tokens, held]), axis=0, return_counts=True)
-    most = np.argsort(-counts, kind="stable")[:500]
-    share: Floats = counts[most] / counts[most].sum()
-    return keys[most], share
+    if lost:
+        keys, weight = random_views(left, right, _MOST_WORK // states.kinds, fields=True)
+        for (tokens, fields), share in zip(keys.tolist(), weight, strict=True):
+            if (tokens, fields) in lost:
+                total += share * ((states.kind_masks & np.uint64(tokens)) != 0)
+    tokens = np.asarray(sorted({tokens for tokens, _ in lost}), dtype=np.uint64)
+    return blind(states, left, right, total, tokens)

@@ -14,7 +14,7 @@ import numpy as np
 
 from pseudolink.errors import ScoringError
 from pseudolink.formats.candidates import Links, Presence, Scored
-from pseudolink.score.arrays import Floats, Ints, summed
+from pseudolink.score.arrays import Floats, Ints
 from pseudolink.score.estimate import Estimate, lonely
 
 _TINY = 1e-300
@@ -64,17 +64,26 @@ def curve(scored: Scored, links: Links, matches: float) -> Curve:
     return Curve(threshold, precision, recall, f1, counts.astype(np.int64))
 
 
+def nobody(found: Curve) -> bool:
+    """Whether not even half a link is expected to be right, of all that could be made."""
+    return not len(found.links) or float(found.precision[-1] * found.links[-1]) < 0.5
+
+
 def choose(found: Curve, min_precision: float | None = None) -> float:
     """
     The threshold: best expected F1, or the lowest that reaches ``min_precision``.
 
+    Links of which fewer than half are expected to be right are never chosen by default. Where
+    nobody is expected to be in both parties it is 0.5, which no pair reaches then.
+
     Raises:
         ScoringError: no threshold is expected to reach that precision.
     """
-    if not len(found.threshold):
+    if nobody(found):
         return 0.5
     if min_precision is None:
-        return float(found.threshold[int(np.argmax(found.f1))])
+        some = np.flatnonzero(found.precision >= 0.5)
+        return float(found.threshold[some[np.argmax(found.f1[some])]]) if len(some) else 0.5
     enough = np.flatnonzero(found.precision >= min_precision)
     if not len(enough):
         raise ScoringError(
@@ -89,6 +98,7 @@ def unlinkable(found: Estimate, presence: Presence, threshold: float) -> int:
     states = found.states
     joint = states.probabilities(found.matches.shares)
     alike = states.probabilities(found.company.shares) if found.company else np.zeros(len(states))
+    kinds = [states.by_kind(one) for one in (joint, found.chance, alike)]
     own = presence.records
     here = lonely(states, found.matches, presence, own)
     there = lonely(states, found.matches, presence, found.left_rows + found.right_rows - own)
@@ -99,13 +109,11 @@ def unlinkable(found: Estimate, presence: Presence, threshold: float) -> int:
         if not tokens:
             continue
         seen = states.seen(tokens, fields)
-        size = len(seen.shared)
         # An exact copy shares every token there is and is equal wherever a filter looks.
         same = np.flatnonzero(seen.shared == np.uint64(tokens))
         best = same[int(np.argmin(seen.levels[same]))]
-        match = summed(seen.of_state, joint, size)[best]
-        chance = summed(seen.of_state, found.chance, size)[best : best + 1]
-        company = summed(seen.of_state, alike, size)[best : best + 1]
+        match = seen.shares(kinds[0])[best]
+        chance, company = (seen.shares(one)[best : best + 1] for one in kinds[1:])
         odds = found.matches.total * match / max(float(found.other(chance, company)[0]), _TINY)
         linkable[number] = odds / (odds + here[row] * there[row]) >= threshold
     of_row = linkable[inverse]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pseudolink.score.arrays import Flags, Floats, Ints
+from pseudolink.score.arrays import Flags, Floats, Ints, summed
 from pseudolink.score.evidence import Model
 
 #: Shares of the states of each group, by group name; and of each branch under "branch".
@@ -38,12 +38,18 @@ class Seen:
     """
     What the joint states show where certain tokens and fields are there on both sides.
 
-    shared, levels: (o,) distinct observations. of_state: (j,) int32, the observation of each state.
+    tokens: the passes in which both sides have a token. shared, levels: (o,) distinct
+    observations. of_kind: (k,) int32, the observation of each kind of joint states.
     """
 
+    tokens: int
     shared: Flags
     levels: Ints
-    of_state: np.ndarray[tuple[int], np.dtype[np.int32]]
+    of_kind: np.ndarray[tuple[int], np.dtype[np.int32]]
+
+    def shares(self, by_kind: Floats) -> Floats:
+        """(o,) shares of the observations, from (k,) shares of the kinds of joint states."""
+        return summed(self.of_kind, by_kind, len(self.shared))
 
     def position(self, shared: Flags, levels: Ints) -> Ints:
         """Index of each (shared, levels) among the observations; -1 for one no state can show."""
@@ -83,9 +89,33 @@ class States:
         self.masks = np.concatenate(masks)
         self.levels = [np.concatenate([part[n] for part in levels]) for n in range(len(model.compared))]
         self.sizes = [len(mask) for mask in masks]
+        # Joint states that allow the same passes and have the same levels show the same everywhere.
+        # There are far fewer such kinds than joint states, and everything that is shown is summed by kind.
+        code = np.zeros(len(self.masks), dtype=np.int64)
+        for number, level in enumerate(self.levels):
+            code |= level << (4 * number)
+        order = np.lexsort((code, self.masks))
+        fresh = np.ones(len(order), dtype=bool)
+        a, b = self.masks[order], code[order]
+        fresh[1:] = (a[1:] != a[:-1]) | (b[1:] != b[:-1])
+        #: (j,) the kind of every joint state.
+        self.kind_of = np.empty(len(order), dtype=np.int64)
+        self.kind_of[order] = np.cumsum(fresh) - 1
+        #: (k,) what the states of each kind allow, and by compared field their level.
+        self.kind_masks = a[fresh]
+        self.kind_levels = [level[order][fresh] for level in self.levels]
 
     def __len__(self) -> int:
         return len(self.masks)
+
+    @property
+    def kinds(self) -> int:
+        """Number of kinds of joint states that show the same everywhere."""
+        return len(self.kind_masks)
+
+    def by_kind(self, joint: Floats) -> Floats:
+        """(k,) shares of joint states summed by kind."""
+        return summed(self.kind_of, joint, self.kinds)
 
     def probabilities(self, shares: Shares) -> Floats:
         """(j,) probability of every joint state, fields independent within a branch."""
@@ -106,24 +136,24 @@ class States:
             part = weight[at : at + self.sizes[index]]
             at += self.sizes[index]
             branches[index] = part.sum()
-            shape = [len(self.model.groups[name].masks) for name in branch.groups]
-            cube = part.reshape(shape)
-            for axis, name in enumerate(branch.groups):
-                others = tuple(a for a in range(len(shape)) if a != axis)
-                found[name] += cube.sum(axis=others)
+            for name in branch.groups:
+                # The groups before it are summed already, the first of those left is this one.
+                cube = part.reshape(len(self.model.groups[name].masks), -1)
+                found[name] += cube.sum(axis=1)
+                part = cube.sum(axis=0)
         return {**found, BRANCH: branches}
 
     def seen(self, tokens: int, fields: int) -> Seen:
-        """What every state shows where both sides have these tokens and these compared fields."""
-        shared = self.masks & np.uint64(tokens)
+        """What the states show where both sides have these tokens and these compared fields."""
+        shared = self.kind_masks & np.uint64(tokens)
         levels = np.zeros(len(shared), dtype=np.int64)
         for number, passes in enumerate(self.model.comparing):
             if fields >> number & 1:
-                levels |= np.where((shared & passes) != 0, self.levels[number], 0) << (4 * number)
+                levels |= np.where((shared & passes) != 0, self.kind_levels[number], 0) << (4 * number)
         order = np.lexsort((levels, shared))
         a, b = shared[order], levels[order]
         fresh = np.ones(len(a), dtype=bool)
         fresh[1:] = (a[1:] != a[:-1]) | (b[1:] != b[:-1])
-        of_state = np.empty(len(a), dtype=np.int32)
-        of_state[order] = np.cumsum(fresh, dtype=np.int32) - 1
-        return Seen(a[fresh], b[fresh], of_state)
+        of_kind = np.empty(len(a), dtype=np.int32)
+        of_kind[order] = np.cumsum(fresh, dtype=np.int32) - 1
+        return Seen(tokens, a[fresh], b[fresh], of_kind)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from pseudolink.formats.candidates import Candidates, Presence, Scored
-from pseudolink.score.arrays import summed
 from pseudolink.score.estimate import Estimate, alone
 from pseudolink.score.exclusive import exclusive
 from pseudolink.score.observe import gather, positions
@@ -29,13 +28,11 @@ def weigh(found: Estimate, pairs: Candidates, left: Presence, right: Presence) -
     weight = np.zeros(len(pairs))
     joint = states.probabilities(found.matches.shares)
     alike = states.probabilities(found.company.shares) if found.company else np.zeros(len(states))
+    kinds = [states.by_kind(one) for one in (joint, found.chance, alike)]
     for view in gather(pairs, left, right):
         seen = states.seen(view.tokens, view.fields)
         at = positions(seen, pairs, view)
-        size = len(seen.shared)
-        match = summed(seen.of_state, joint, size)
-        chance = summed(seen.of_state, found.chance, size)
-        company = summed(seen.of_state, alike, size)
+        match, chance, company = (seen.shares(one) for one in kinds)
         other = np.maximum(found.other(chance, company), _TINY)
         ratio = np.maximum(found.matches.total * match, _TINY) / other
         odds[view.pairs] = ratio[at]

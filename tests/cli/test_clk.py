@@ -215,3 +215,37 @@ def test_clks_that_are_too_empty_are_not_diffused(folder: Path) -> None:
     result = diffuse(folder, code=1)
     assert "PL-FLOOR-01" in result.stderr
     assert not (folder / "out").exists()
+
+
+def test_match_links_what_encode_made(folder: Path) -> None:
+    encode(folder)
+    result = run("match", folder / "out", folder / "out", "--threshold", "0.9", "-o", folder / "links.csv")
+    assert "3 links one to one" in result.stdout
+    assert (folder / "links.csv").read_text() == "left,right,dice\n0,0,1\n1,1,1\n2,2,1\n"
+
+
+def test_match_prints_counts_for_programs(folder: Path) -> None:
+    encode(folder, "--format", "bare")
+    given = [
+        "match",
+        folder / "out",
+        folder / "out",
+        "--threshold",
+        "4/5",
+        "--format",
+        "bare",
+        "--size",
+        "128",
+    ]
+    result = json.loads(run(*given, "--json", "--all", "-o", folder / "pairs.parquet").stdout)
+    assert (result["left"], result["right"], result["bits"], result["blocks"]) == (3, 3, 1024, False)
+    assert (result["candidates"], result["written"], result["ambiguous"]) == (3, 3, 0)
+
+
+@pytest.mark.parametrize("threshold", ["0", "1.5", "nan", "much"])
+def test_match_refuses_what_is_no_threshold(threshold: str, folder: Path) -> None:
+    encode(folder)
+    output = folder / "links.csv"
+    result = run("match", folder / "out", folder / "out", "--threshold", threshold, "-o", output, code=1)
+    assert "PL-USE-01" in result.stderr
+    assert not output.exists()

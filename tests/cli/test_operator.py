@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from project_on_disk import CUSTODIANS, OPERATOR, Project, leftovers, run
 
+from pseudolink.cli.operator import _bytes
+
 
 def test_the_result_as_json_is_the_summary_of_the_report(project: Project, tmp_path: Path) -> None:
     result = run(*project.link(tmp_path / "out"), "--json")
@@ -17,7 +19,7 @@ def test_the_result_as_json_is_the_summary_of_the_report(project: Project, tmp_p
     found = json.loads(result.stdout)
     assert found["summary"] == json.loads((tmp_path / "out" / "summary.json").read_text())
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
-        "linkmap.package", "report.html", "summary.json",
+        "linkmap.package", "model.json", "report.html", "summary.json",
     ]  # fmt: skip
     assert {(p["left"], p["right"]) for p in found["summary"]["pairs"]} == {
         ("council", other) for other in CUSTODIANS[1:]
@@ -132,3 +134,33 @@ def test_the_operators_command_needs_no_linkage_key(project: Project) -> None:
     shown = run("link", "--help").output
     assert "linkage-key" not in shown
     assert not list(project.keys(OPERATOR).glob("*linkage.key"))
+
+
+def test_a_dry_run_says_what_to_expect_and_writes_nothing(project: Project, tmp_path: Path) -> None:
+    result = run(*project.link(tmp_path / "out"), "--dry-run", "--memory", "512M")
+    assert result.exit_code == 0, result.stderr
+    for other in CUSTODIANS[1:]:
+        assert f"council and {other}, from " in result.stdout
+    assert "candidate pairs" in result.stdout
+    assert "shards" in result.stdout
+    assert leftovers(tmp_path) == []
+    found = json.loads(run(*project.link(tmp_path / "out"), "--dry-run", "--json").stdout)
+    assert [one["left"] for one in found["expected"]] == ["council"] * len(CUSTODIANS[1:])
+    assert {one["right"] for one in found["expected"]} == set(CUSTODIANS[1:])
+    every = json.loads(run(*project.link(tmp_path / "out"), "--dry-run", "--every-pair", "--json").stdout)
+    assert len(every["expected"]) == len(CUSTODIANS) * (len(CUSTODIANS) - 1) // 2
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("size", ["0", "much", "-4G", "4X", "1e9", ""])
+def test_what_is_no_size_of_memory_is_refused(size: str, project: Project, tmp_path: Path) -> None:
+    result = run(*project.link(tmp_path / "out"), "--memory", size)
+    assert result.exit_code == 1
+    assert "PL-USE-01" in result.stderr
+    assert leftovers(tmp_path) == []
+
+
+def test_a_size_of_memory_is_read_in_every_unit() -> None:
+    sizes = ["1000000", "512M", "4G", "4 GiB", "1.5g", "2T", "3kB"]
+    expected = [10**6, 1 << 29, 1 << 32, 1 << 32, 3 << 29, 1 << 41, 3 << 10]
+    assert expected == [_bytes(size) for size in sizes]

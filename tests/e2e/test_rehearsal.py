@@ -87,7 +87,8 @@ def test_the_truth_reaches_no_stage(files, monkeypatch, tmp_path):
     assert len(seen) == 2
     for table in seen:
         assert "truth" not in table.column_names
-    for path in (tmp_path / "kept").iterdir():
+    assert "person-" not in (tmp_path / "kept" / "model.json").read_text()
+    for path in (tmp_path / "kept").glob("*.parquet"):
         table = pq.read_table(path)
         assert "truth" not in table.column_names
         text = table.to_pandas().to_csv()
@@ -105,6 +106,7 @@ def test_kept_artefacts_are_whole_and_fit_together(files, tmp_path):
         "offending.payload.parquet",
         "linkmap.parquet",
         "candidates.parquet",
+        "model.json",
     }
     candidates = pq.read_table(kept / "candidates.parquet")
     assert candidates.num_rows == found["candidates"]

@@ -274,3 +274,13 @@ def test_rows_without_any_value_and_no_rows_are_encoded() -> None:
         assert not columns.tokens.any()
     for columns in encoded([]).values():
         assert len(columns.tokens) == 0
+
+
+def test_two_pupils_with_one_temporary_number_share_nothing_by_it_alone() -> None:
+    """Two schools may give the same one; beside a date of birth it is evidence."""
+    schema = schema_of([["upn"], ["upn", "dob"]])
+    rows = [{"upn": "Q84020009901A", "dob": "2011-02-03"}, {"upn": "B801200005001", "dob": "2011-02-03"}, {}]
+    ring = KeyRing.derived(LinkageKey(bytes(range(32))).derive, schema, "test")
+    passes = encode_chunk(cleaned_of(schema, rows), schema, ring)
+    assert passes["p0"].present.tolist() == [False, True, False]
+    assert passes["p1"].present.tolist() == [True, True, False]

@@ -150,7 +150,7 @@ def test_any_two_sites_encode_a_record_alike(vector: dict[str, Any]) -> None:
 
 
 def test_neighbours_and_order_do_not_change_an_encoding() -> None:
-    vectors = cases("record")
+    vectors = [v for v in cases("record") if v["schema"] == reference.SCHEMA]
     records = [v["record"] for v in vectors]
     expected = [v["passes"] for v in vectors]
     assert expected == encoded(records, vectors[0])

@@ -25,6 +25,17 @@ def test_what_was_added_comes_back_in_order_once(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_look_leaves_everything_where_it_is(tmp_path: Path) -> None:
+    spill = Spill(tmp_path)
+    spill.append(1, b"a")
+    spill.append(1, SECRET)
+    assert list(spill.look(1)) == list(spill.look(1)) == [b"a", SECRET]
+    assert list(spill.look(2)) == []
+    assert list(spill.read(1)) == [b"a", SECRET]
+    assert list(spill.look(1)) == []
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_clear_text_is_never_on_disk(tmp_path: Path) -> None:
     """Nor is it told which parts are equal."""
     spill = Spill(tmp_path)

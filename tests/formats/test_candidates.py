@@ -28,6 +28,14 @@ def test_records_are_counted_once_whatever_their_versions() -> None:
     assert Presence(tokens, fields, 3, np.asarray([0, 0, 2, 2, 4])).records == 3
 
 
+def test_a_record_with_a_token_in_several_versions_counts_once() -> None:
+    tokens = np.asarray([0b01, 0b11, 0b10, 0b00, 0b01], dtype=np.uint64)
+    fields = np.zeros(5, dtype=np.int64)
+    assert [Presence(tokens, fields).with_token(n) for n in range(3)] == [3, 2, 0]
+    versions = Presence(tokens, fields, 3, np.asarray([0, 0, 2, 2, 4]))
+    assert [versions.with_token(n) for n in range(3)] == [2, 2, 0]
+
+
 def test_links_are_places_among_the_candidates() -> None:
     pairs = Candidates(N, N, N.astype(np.uint64), N)
     scored = Scored(pairs, N.astype(np.float64), np.full(3, 0.5))

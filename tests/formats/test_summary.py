@@ -29,7 +29,12 @@ def summaries(draw: st.DrawFn) -> LinkageSummary:
         inside = st.integers(0, tokens)
         return PassCount(draw(TEXT), tokens, draw(inside), draw(inside), draw(COUNT))
 
+    def interval() -> tuple[float, float]:
+        low, high = sorted((draw(SHARE), draw(SHARE)))
+        return low, high
+
     def one_pair() -> PairSummary:
+        low_matches = draw(st.floats(0, 1e9))
         candidates = draw(COUNT)
         among = st.integers(0, candidates)
         low = draw(st.floats(-1e6, 1e6))
@@ -45,11 +50,18 @@ def summaries(draw: st.DrawFn) -> LinkageSummary:
             expected_recall=draw(SHARE),
             expected_f1=draw(SHARE),
             expected_matches=draw(st.floats(0, 1e9)),
+            precision_interval=interval(),
+            recall_interval=interval(),
+            f1_interval=interval(),
+            matches_interval=(low_matches, low_matches + draw(st.floats(0, 1e6))),
+            nobody=draw(st.booleans()),
             iterations=draw(COUNT),
             converged=draw(st.booleans()),
             passes=((draw(TEXT), draw(among)),),
             histogram=(Bin(low, low + 1, candidates, draw(among)),),
-            curve=(CurvePoint(draw(SHARE), draw(SHARE), draw(SHARE), draw(SHARE), draw(COUNT)),),
+            curve=(
+                CurvePoint(*(draw(SHARE) for _ in range(4)), draw(COUNT), *(interval() for _ in range(3))),
+            ),
         )
 
     parties = tuple(
@@ -81,9 +93,16 @@ def raw() -> dict[str, Any]:
     pair = {
         "left": "a", "right": "b", "candidates": 4, "links": 3, "ambiguous": 0, "threshold": 0.5,
         "threshold_weight": 1.5, "expected_precision": 1, "expected_recall": 0.9, "expected_f1": 0.95,
-        "expected_matches": 3.1, "iterations": 9, "converged": True, "passes": [["p", 4]],
+        "expected_matches": 3.1, "precision_interval": [0.9, 1], "recall_interval": [0.8, 0.95],
+        "f1_interval": [0.9, 1], "matches_interval": [2.9, 3.3], "nobody": False,
+        "iterations": 9, "converged": True, "passes": [["p", 4]],
         "histogram": [{"low": 0, "high": 1, "pairs": 4, "accepted": 3}],
-        "curve": [{"threshold": 0.5, "precision": 1, "recall": 0.9, "f1": 0.95, "links": 3}],
+        "curve": [
+            {
+                "threshold": 0.5, "precision": 1, "recall": 0.9, "f1": 0.95, "links": 3,
+                "precision_interval": [0.9, 1], "recall_interval": [0.8, 0.95], "f1_interval": [0.9, 1],
+            }
+        ],
     }  # fmt: skip
     return {
         "format": formats.FORMAT, "project": "x", "purpose": "y", "agreement": "0" * 64, "schema": "1" * 64,
@@ -138,6 +157,11 @@ def change(raw: dict[str, Any], path: list[str | int], value: Any) -> dict[str, 
         (["pairs", 0, "histogram", 0, "high"], 0, "pairs[0].histogram[0]"),
         (["pairs", 0, "histogram", 0, "accepted"], 5, "pairs[0].histogram[0].accepted"),
         (["pairs", 0, "expected_matches"], float("nan"), ""),
+        (["pairs", 0, "recall_interval"], [0.9, 0.8], "pairs[0].recall_interval"),
+        (["pairs", 0, "matches_interval", 0], 3.4, "pairs[0].matches_interval"),
+        (["pairs", 0, "nobody"], 0, "pairs[0].nobody"),
+        (["pairs", 0, "curve", 0, "f1_interval", 0], 1.1, "pairs[0].curve[0].f1_interval[0]"),
+        (["pairs", 0, "curve", 0, "f1_interval"], [1, 0], "pairs[0].curve[0].f1_interval"),
         (["pairs", 0, "threshold_weight"], float("inf"), ""),
     ],
 )

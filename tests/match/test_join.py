@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from reference_linkage import encodings_of, tokens_of
 
 from pseudolink.errors import LinkageError
+from pseudolink.formats.candidates import Giants
 from pseudolink.formats.encodings import PassColumns
 from pseudolink.match import join
 
@@ -99,7 +100,7 @@ def test_half_a_token_is_not_a_token() -> None:
     present = np.ones(2, dtype=bool)
     left = PassColumns(np.asarray([[5, 1], [5, 2]], dtype=np.uint64), present, None)
     right = PassColumns(np.asarray([[5, 2], [6, 1]], dtype=np.uint64), present, None)
-    i, j = join.join_pass(left, right)
+    i, j, _ = join.join_pass(left, right)
     assert list(zip(i.tolist(), j.tolist(), strict=True)) == [(1, 0)]
 
 
@@ -110,7 +111,7 @@ def test_two_missing_tokens_are_not_equal() -> None:
 
 def test_a_token_of_zeros_that_is_there_is_a_token() -> None:
     zeros = PassColumns(np.zeros((1, 2), dtype=np.uint64), np.ones(1, dtype=bool), None)
-    i, j = join.join_pass(zeros, zeros)
+    i, j, _ = join.join_pass(zeros, zeros)
     assert (i.tolist(), j.tolist()) == ([0], [0])
 
 
@@ -123,7 +124,7 @@ def test_a_pass_that_is_far_too_broad_is_refused_by_name(monkeypatch: pytest.Mon
     """One value for everybody would fill the memory before anything is compared."""
     monkeypatch.setattr(join, "MOST_PAIRS", 99)
     narrow, broad = tokens_of(list(range(10))), tokens_of([1] * 10)
-    with pytest.raises(LinkageError, match=r"pass 'broad' alone brings 100 pairs; at most 99") as caught:
+    with pytest.raises(LinkageError, match=r"pass 'broad' alone brings more than 99 pairs") as caught:
         join.join_passes({"narrow": narrow, "broad": broad}, {"narrow": narrow, "broad": broad}, 10)
     assert caught.value.code == "PL-LINK-01"
     monkeypatch.setattr(join, "MOST_PAIRS", 100)
@@ -146,3 +147,63 @@ def test_progress_counts_the_passes() -> None:
     columns = passes({"a": [1], "b": [2]})
     join.join_passes(columns, columns, 1, report=lambda *step: seen.append(step))
     assert seen == [("match", 1, 2), ("match", 2, 2)]
+
+
+@given(parties(), st.integers(0, 12))
+def test_giant_blocks_are_left_out_and_counted(sides: list[dict[str, list[int | None]]], most: int) -> None:
+    """Exactly the pairs of blocks that bring too many are missing, and the counts say so."""
+    left, right = sides
+    for name in left:
+        expected, giant = set(), [0, 0, 0, 0]
+        for token in {t for t in left[name] if t is not None}:
+            rows = [[r for r, t in enumerate(side[name]) if t == token] for side in (left, right)]
+            pairs = len(rows[0]) * len(rows[1])
+            if pairs > most:
+                giant = [a + b for a, b in zip(giant, (1, *map(len, rows), pairs), strict=True)]
+            else:
+                expected |= {(i, j) for i in rows[0] for j in rows[1]}
+        i, j, found = join.join_pass(tokens_of(left[name]), tokens_of(right[name]), name=name, most=most)
+        assert expected == set(zip(i.tolist(), j.tolist(), strict=True))
+        assert len(i) == len(expected)
+        assert (name, *giant) == tuple(found)
+
+
+def test_a_giant_block_in_one_pass_leaves_the_pairs_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(join, "MOST_BLOCK_PAIRS", 8)
+    blank, number = tokens_of([1, 1, 1]), tokens_of([1, 2, 3])
+    giants: list[Giants] = []
+    i, j, shared = join.join_passes(
+        {"blank": blank, "number": number}, {"blank": blank, "number": number}, 3, giants=giants
+    )
+    assert (i.tolist(), j.tolist(), shared.tolist()) == ([0, 1, 2], [0, 1, 2], [2, 2, 2])
+    assert giants == [Giants("blank", 1, 3, 3, 9)]
+
+
+def test_a_party_with_itself_leaves_no_block_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Company hidden in a giant block would be company that the floor does not see."""
+    monkeypatch.setattr(join, "MOST_BLOCK_PAIRS", 1)
+    i, j, _ = join.join_passes({"p": tokens_of([1] * 30)}, {"p": tokens_of([1] * 30)}, 30, within=True)
+    assert len(i) == 30 * 29 // 2
+    assert (i < j).all()
+
+
+@pytest.mark.parametrize("rows", [1, 2047, 2048, 2049, 9000])
+def test_many_parts_give_what_one_gives(rows: int) -> None:
+    rng = np.random.default_rng(rows)
+    sides = []
+    for _ in range(2):
+        numbers = rng.integers(0, 2 * rows, rows).astype(np.uint64)
+        spread = np.stack([numbers * np.uint64(0x9E3779B97F4A7C15), numbers % np.uint64(3)], axis=1)
+        sides.append(PassColumns(spread, rng.random(rows) < 0.9, None))
+    left, right = sides
+    wanted: dict[tuple[int, int], list[int]] = {}
+    for j in np.flatnonzero(right.present).tolist():
+        wanted.setdefault((int(right.tokens[j, 0]), int(right.tokens[j, 1])), []).append(j)
+    expected = {
+        (i, j)
+        for i in np.flatnonzero(left.present).tolist()
+        for j in wanted.get((int(left.tokens[i, 0]), int(left.tokens[i, 1])), [])
+    }
+    i, j, _ = join.join_pass(left, right)
+    assert expected == set(zip(i.tolist(), j.tolist(), strict=True))
+    assert len(i) == len(expected)

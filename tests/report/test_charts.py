@@ -25,8 +25,13 @@ BINS = st.lists(
     ),
     max_size=12,
 )
-POINTS = st.lists(st.builds(CurvePoint, SHARE, SHARE, SHARE, SHARE, COUNT), max_size=12)
+INTERVAL = st.tuples(SHARE, SHARE).map(lambda pair: (min(pair), max(pair)))
+POINTS = st.lists(
+    st.builds(CurvePoint, SHARE, SHARE, SHARE, SHARE, COUNT, INTERVAL, INTERVAL, INTERVAL), max_size=12
+)
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
+
+WIDE = ((0.0, 1.0),) * 3
 
 
 def drawn(chart: str) -> ElementTree.Element:
@@ -73,7 +78,7 @@ def test_any_bars_are_drawn_within_their_frame(rows: list[tuple[str, int]], tota
 
 
 def test_curves_differ_in_dashes_and_are_labelled_where_they_end() -> None:
-    points = [CurvePoint(0.1, 0.9, 1.0, 0.95, 5), CurvePoint(0.9, 1.0, 0.9, 0.95, 4)]
+    points = [CurvePoint(0.1, 0.9, 1.0, 0.95, 5, *WIDE), CurvePoint(0.9, 1.0, 0.9, 0.95, 4, *WIDE)]
     root = drawn(charts.curves("c", points, 0.5))
     assert len({line.attrib.get("stroke-dasharray") for line in root.iter("polyline")}) == 3
     words = [t.text for t in root.iter("text")]
@@ -82,7 +87,7 @@ def test_curves_differ_in_dashes_and_are_labelled_where_they_end() -> None:
 
 @pytest.mark.parametrize("value", [1.0, 0.5])
 def test_labels_of_curves_that_end_together_do_not_cover_each_other(value: float) -> None:
-    root = drawn(charts.curves("c", [CurvePoint(0.5, value, value, value, 1)], 0.5))
+    root = drawn(charts.curves("c", [CurvePoint(0.5, value, value, value, 1, *WIDE)], 0.5))
     heights = sorted(
         float(t.attrib["y"]) for t in root.iter("text") if t.text in ("precision", "recall", "F1")
     )

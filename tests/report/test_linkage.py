@@ -139,11 +139,13 @@ def test_every_number_of_the_summary_appears(summary: LinkageSummary) -> None:
         counts += [count for _, count in pair.passes if count > 9]
         counts += [n for b in pair.histogram for n in (b.pairs, b.accepted)] + [p.links for p in pair.curve]
         expected |= {f"{count:,}" for count in counts}
-        weights = [pair.threshold_weight, pair.expected_matches]
+        weights = [pair.threshold_weight, pair.expected_matches, *pair.matches_interval]
         weights += [w for b in pair.histogram for w in (b.low, b.high)]
         expected |= {f"{weight:,.2f}" for weight in weights}
         shares = [pair.threshold, pair.expected_precision, pair.expected_recall, pair.expected_f1]
         shares += [v for p in pair.curve for v in (p.threshold, p.precision, p.recall, p.f1)]
+        for one in (pair, *pair.curve):
+            shares += [*one.precision_interval, *one.recall_interval, *one.f1_interval]
         expected |= {f"{share:.4f}" for share in shares}
     assert expected - found == set()
 
@@ -181,6 +183,12 @@ def test_a_model_that_did_not_settle_is_said_so(summary: LinkageSummary) -> None
     warning = "did not settle"
     assert warning not in render(summary)
     assert warning in render(replace(summary, pairs=(replace(summary.pairs[0], converged=False),)))
+
+
+def test_parties_with_nobody_in_common_are_said_so(summary: LinkageSummary) -> None:
+    said = "Nothing tells that anybody is in both"
+    assert said not in render(summary)
+    assert said in render(replace(summary, pairs=(replace(summary.pairs[0], links=0, nobody=True),)))
 
 
 def test_the_same_summary_gives_the_same_page(summary: LinkageSummary) -> None:

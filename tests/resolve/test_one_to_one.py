@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pseudolink.formats.candidates import Candidates, Scored
+from pseudolink.resolve.clusters import Link, cluster
 from pseudolink.resolve.one_to_one import greedy
+from pseudolink.resolve.optimal import optimal
 
 VECTORS = [
     json.loads(p.read_text(encoding="utf-8")) | {"id": p.stem}
@@ -28,8 +30,10 @@ def scored(pairs: list[Pair]) -> Scored:
     return Scored(Candidates(left, right, none.astype(np.uint64), none), weight, probability)
 
 
-def resolved(pairs: list[Pair], threshold: float = 0.0) -> tuple[set[tuple[int, int]], set[tuple[int, int]]]:
-    links = greedy(scored(pairs), threshold)
+def resolved(
+    pairs: list[Pair], threshold: float = 0.0, resolve: Any = greedy
+) -> tuple[set[tuple[int, int]], set[tuple[int, int]]]:
+    links = resolve(scored(pairs), threshold)
 
     def ends(chosen: Any) -> set[tuple[int, int]]:
         found = [(pairs[n][0], pairs[n][1]) for n in chosen.tolist()]
@@ -96,16 +100,33 @@ def test_every_pair_that_is_left_out_has_a_better_or_an_equal_rival(pairs: list[
             assert any((a == i or b == j) and w > weight for (a, b), w in decided.items())
 
 
-@pytest.mark.parametrize("vector", VECTORS, ids=lambda v: v["id"])
+@pytest.mark.parametrize("vector", [v for v in VECTORS if "pairs" in v], ids=lambda v: v["id"])
 def test_any_operator_links_the_same_records(vector: dict[str, Any]) -> None:
     pairs = [(p["left"], p["right"], p["weight"], p["probability"]) for p in vector["pairs"]]
-    accepted, ambiguous = resolved(pairs, vector["threshold"])
+    resolve = optimal if vector.get("case") == "optimal" else greedy
+    accepted, ambiguous = resolved(pairs, vector["threshold"], resolve)
     assert vector["accepted"] == sorted([list(p) for p in accepted])
     assert vector["ambiguous"] == sorted([list(p) for p in ambiguous])
 
 
-def test_there_are_vectors() -> None:
-    assert len(VECTORS) >= 5
+@pytest.mark.parametrize("vector", [v for v in VECTORS if "records" in v], ids=lambda v: v["id"])
+def test_any_operator_finds_the_same_people(vector: dict[str, Any]) -> None:
+    links = [Link(p["left"], p["right"], p["probability"], p["weight"]) for p in vector["links"]]
+    against, apart = ([(a, b) for a, b in vector[key]] for key in ("against", "apart"))
+    least = vector["threshold"]
+    found = cluster(vector["records"], links, least=lambda *_: least, against=against, apart=apart)
+    assert vector["clusters"] == [list(one) for one in found.members]
+    assert vector["ambiguous"] == len(found.ambiguous)
+    assert vector["contradicted"] == len(found.contradicted)
+
+
+def test_there_are_vectors_of_every_case() -> None:
+    cases = [vector.get("case", "greedy") for vector in VECTORS]
+    assert {case: cases.count(case) >= 4 for case in ("greedy", "optimal", "clusters")} == {
+        "greedy": True,
+        "optimal": True,
+        "clusters": True,
+    }
 
 
 def test_the_last_digit_of_a_weight_breaks_no_tie() -> None:

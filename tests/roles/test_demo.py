@@ -29,7 +29,7 @@ def test_parties_hold_what_they_may(project: Project) -> None:
         party: {p.name for p in (project.folder / party).rglob("*") if p.is_file() and "keys" not in p.parts}
         for party in demo.NAMES
     }
-    assert held[OPERATOR] == {"ledger.jsonl", "linkmap.package", "report.html", "summary.json"}
+    assert held[OPERATOR] == {"ledger.jsonl", "linkmap.package", "model.json", "report.html", "summary.json"}
     assert held[RELEASER] == {"ledger.jsonl", "release.csv", "release.json", "release.parquet"}
     assert held["university"] == set()
     for party in CUSTODIANS:
@@ -85,8 +85,8 @@ def test_a_seed_gives_the_same_people_and_results(
     monkeypatch.setattr(vault, "_COST", CHEAP)
     again = demo.run(600, tmp_path / "again", schema=demo_schema(), seed=project.result.seed)
     for first, second in zip(project.result.agencies, again.agencies, strict=True):
-        # Sums in another order of rows differ in their last digits, and what iterates on them in more.
-        assert first.expected_precision == pytest.approx(second.expected_precision, abs=1e-4)
+        # Which bits of two filters fall together depends on the key, and so a level now and then.
+        assert first.expected_precision == pytest.approx(second.expected_precision, abs=1e-3)
         assert first.expected_recall == pytest.approx(second.expected_recall, abs=1e-3)
         near = {"expected_precision": 0.0, "expected_recall": 0.0}
         assert replace(first, **near) == replace(second, **near)

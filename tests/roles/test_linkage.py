@@ -2,121 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pytest
-from reference_linkage import cleaned_of, schema_of
+from made_people import SCHEMA, Party, Row, correct, delivered, people, spoiled
 
-from pseudolink.encode import chance, floor
-from pseudolink.encode.tokens import KeyRing, encode_chunk
 from pseudolink.errors import ScoringError
 from pseudolink.formats.candidates import Candidates, Scored
 from pseudolink.formats.encodings import Encodings
 from pseudolink.formats.summary import LinkageSummary, from_json
-from pseudolink.keys.linkage import LinkageKey
 from pseudolink.resolve.one_to_one import greedy
 from pseudolink.roles import linkage
 from pseudolink.roles.linkage import (
-    Delivery,
     PairLinkage,
     link_all,
     link_pair,
     pair_summary,
     party_summary,
 )
-
-SCHEMA = schema_of(
-    [
-        (["forename.soundex", "surname.soundex", "dob"], ["postcode"]),
-        (["dob", "postcode"], ["forename"]),
-        (["forename", "surname", "dob.year_month"], []),
-        (["forename", "surname", "dob.sorted"], []),
-        (["names.sorted", "dob"], []),
-        (["surname", "postcode", "dob.year", "sex"], ["forename"]),
-        (["forename", "postcode", "dob.month_day"], []),
-        (["forename.first3", "surname.first3", "postcode"], []),
-        (["forename", "dob", "postcode.district"], []),
-        (["nino.stem"], []),
-    ],
-    floor={"company": 0.2, "component": 50},
-)
-Row = dict[str, str | None]
-
-
-def word(generator: np.random.Generator, syllables: int) -> str:
-    return "".join(str(generator.choice(list(k))) for _ in range(syllables) for k in ("BDGKLMNPRST", "AEIOU"))
-
-
-def people(count: int, seed: int) -> list[Row]:
-    """Names as unequal as real ones; every twentieth has a twin at the same address."""
-    generator = np.random.default_rng(seed)
-    pools = [[word(generator, n) for _ in range(size)] for n, size in ((2, 150), (3, 400))]
-    found: list[Row] = []
-    while len(found) < count:
-        born = (
-            f"{generator.integers(1950, 2010)}-{generator.integers(1, 13):02}-{generator.integers(1, 29):02}"
-        )
-        first, last = (pool[min(int(generator.pareto(1.1) * 8), len(pool) - 1)] for pool in pools)
-        one: Row = {
-            "forename": first,
-            "surname": last,
-            "dob": born,
-            "postcode": f"TS{generator.integers(1, 30)} {generator.integers(1, 9)}{word(generator, 1)}",
-            "sex": str(generator.choice(["F", "M"])),
-            "nino": f"AB{generator.integers(10**6):06}" if generator.random() < 0.4 else None,
-        }
-        found.append(one)
-        if len(found) % 20 == 0:
-            found.append({**one, "forename": word(generator, 2), "nino": None})
-    return found[:count]
-
-
-def spoiled(row: Row, generator: np.random.Generator) -> Row:
-    """A record of the same person at another agency."""
-    new = dict(row)
-    if generator.random() < 0.10:
-        letters = list(new["forename"] or "")
-        letters[generator.integers(len(letters))] = "AEIOUSTN"[generator.integers(8)]
-        new["forename"] = "".join(letters)
-    if generator.random() < 0.08:
-        letters = list(new["surname"] or "")
-        letters[generator.integers(len(letters))] = "AEIOUSTN"[generator.integers(8)]
-        new["surname"] = "".join(letters)
-    if generator.random() < 0.12:
-        new["postcode"] = f"DH{generator.integers(1, 30)} {generator.integers(1, 9)}{word(generator, 1)}"
-    if generator.random() < 0.03:
-        year, month, day = (new["dob"] or "").split("-")
-        new["dob"] = f"{year}-{day}-{month}" if int(day) < 13 else f"{year}-{month}-{max(int(day) - 1, 1):02}"
-    if generator.random() < 0.02:
-        new["forename"], new["surname"] = new["surname"], new["forename"]
-    for field in ("postcode", "dob", "nino"):
-        if generator.random() < 0.04:
-            new[field] = None
-    return new
-
-
-@dataclass(frozen=True)
-class Party:
-    """A delivery, and who each of its rows is."""
-
-    delivery: Delivery
-    who: Any
-
-
-def delivered(name: str, rows: list[Row], who: list[int]) -> Party:
-    key = LinkageKey(bytes(range(32)))
-    cleaned = cleaned_of(SCHEMA, rows)
-    passes = encode_chunk(cleaned, SCHEMA, KeyRing.derived(key.derive, SCHEMA, "test"))
-    ids = np.random.default_rng(len(name)).integers(0, 256, (len(rows), 16), dtype=np.uint8)
-    encodings = Encodings(ids, passes)
-    company = floor.measure(encodings).to_json()
-    held = {field: int((c.codes >= 0).sum()) for field, c in cleaned.fields.items()}
-    found = Delivery(name, name, encodings, chance.measure(cleaned, SCHEMA), company, held, SCHEMA)
-    return Party(found, np.asarray(who))
 
 
 @cache
@@ -138,12 +44,6 @@ SHARED = 600
 def linked() -> PairLinkage:
     left, right = parties()
     return link_pair(left.delivery, right.delivery)
-
-
-def correct(one: PairLinkage, left: Party, right: Party) -> int:
-    pairs = one.scored.candidates
-    same = left.who[pairs.left[one.accepted]] == right.who[pairs.right[one.accepted]]
-    return int(same.sum())
 
 
 def test_links_are_right_and_nearly_complete() -> None:
@@ -326,8 +226,11 @@ def test_progress_is_told_from_none_to_all() -> None:
     left, right = (p.delivery for p in parties())
     seen: list[tuple[str, int, int]] = []
     link_pair(left, right, report=lambda *step: seen.append(step))
-    assert [done for _, done, _ in seen] == [0, 1, 2, 3, 4]
-    assert {(title, total) for title, _, total in seen} == {("link council and schools", 4)}
+    steps = [(done, total) for title, done, total in seen if title == "link council and schools"]
+    assert steps == [(done, 4) for done in range(5)]
+    joined = [(done, total) for title, done, total in seen if title == "match council and schools"]
+    assert joined == [(done, len(joined)) for done in range(1, len(joined) + 1)]
+    assert len(steps) + len(joined) == len(seen)
 
 
 def test_equal_pairs_of_one_record_are_counted_as_ambiguous() -> None:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from project_on_disk import CUSTODIANS, OPERATOR, RELEASER, Project, leftovers
 
+from pseudolink import files
 from pseudolink.agreement import Agreement, load_signed
 from pseudolink.errors import (
     AgreementExpiredError,
@@ -27,6 +28,7 @@ from pseudolink.errors import (
 from pseudolink.formats import encodings as encoding_files
 from pseudolink.formats import linkmap
 from pseudolink.ledger import chain
+from pseudolink.match import shards
 from pseudolink.roles import operator
 from pseudolink.roles.operator import Linked
 from pseudolink.schema import load_schema
@@ -296,3 +298,68 @@ def test_columns_that_are_not_of_the_format_are_refused(project: Project, tmp_pa
     table = pq.read_table(forger.plain)
     pq.write_table(table.append_column("surname", pa.array(["x"] * table.num_rows)), forger.plain)
     refused(ArtefactError, "surname", project, tmp_path, project.encodings("council"), forger.package())
+
+
+# ---------------------------------------------------------------- beyond memory, and killed
+
+
+def test_little_memory_and_much_give_the_same_links(project: Project, linked: Linked, tmp_path: Path) -> None:
+    found = link(project, tmp_path, memory=10_000)
+    assert found.summary == linked.summary
+    assert leftovers(tmp_path) == ["out"]
+
+
+def test_nothing_that_was_opened_is_in_the_output(linked: Linked) -> None:
+    there = sorted(path.name for path in linked.link_map.parent.iterdir())
+    assert there == sorted(
+        [operator.MAP_FILE, operator.MODEL_FILE, operator.REPORT_FILE, operator.SUMMARY_FILE]
+    )
+
+
+def test_a_killed_link_goes_on_behind_its_last_finished_shard(
+    project: Project, linked: Linked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGKILL leaves the work folder; here it is what keeps the folder from being removed."""
+    joined: list[str] = []
+    join_pass = shards.join_pass
+
+    def killed(*given: Any, **more: Any) -> Any:
+        if len(joined) == 5:
+            raise KeyboardInterrupt
+        joined.append(more["name"])
+        return join_pass(*given, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shards, "join_pass", killed)
+        patched.setattr(files, "_discard", lambda path: None)
+        with pytest.raises(KeyboardInterrupt):
+            link(project, tmp_path)
+    assert not (tmp_path / "out").exists()
+    assert len(list(tmp_path.glob(f"{files.WORK_PREFIX}*/*/*/*.shard"))) == 5
+    again: list[str] = []
+    monkeypatch.setattr(
+        shards, "join_pass", lambda *given, **more: again.append(more["name"]) or join_pass(*given, **more)
+    )
+    assert link(project, tmp_path).summary == linked.summary
+    passes = len(load_schema(project.schema).passes)
+    assert len(joined) + len(again) == passes * (len(CUSTODIANS) - 1)
+    assert leftovers(tmp_path) == ["out"]
+
+
+def test_what_to_expect_is_said_and_nothing_is_written(
+    project: Project, linked: Linked, tmp_path: Path
+) -> None:
+    found = operator.expect(
+        [project.encodings(p) for p in CUSTODIANS],
+        agreement=project.agreement,
+        schema=project.schema,
+        key=project.party_key(OPERATOR),
+        output=tmp_path / "out",
+    )
+    assert list(tmp_path.iterdir()) == []
+    # Everybody is in a sample of so few. Rows are joined, and a record may have several.
+    for pair in linked.summary.pairs:
+        expected = found[pair.left, pair.right]
+        assert expected.passes.keys() == dict(pair.passes).keys()
+        assert all(pairs <= expected.passes[name] <= 4 * pairs + 3 for name, pairs in pair.passes)
+        assert pair.candidates <= expected.pairs <= 4 * pair.candidates

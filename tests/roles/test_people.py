@@ -15,7 +15,8 @@ from pseudolink.roles.people import link_map
 
 def side(party: str, records: list[int]) -> Any:
     """A party's delivery of rows with these record numbers."""
-    return SimpleNamespace(party=party, encodings=encodings_of({"p": list(range(len(records)))}, records))
+    encodings = encodings_of({"p": list(range(len(records)))}, records)
+    return SimpleNamespace(party=party, encodings=encodings, merged={})
 
 
 def linkage(left: Any, right: Any, links: list[tuple[int, int, float]]) -> Any:

@@ -21,6 +21,7 @@ from pseudolink.formats import encodings as encoding_files
 from pseudolink.keys.linkage import LinkageKey
 from pseudolink.roles.encoding import Encoder, Options, encode_table
 from pseudolink.roles.payload import Payload, Piece
+from pseudolink.roles.streams import Kept
 from pseudolink.schema import parse_schema
 
 KEY = LinkageKey(bytes(range(32)))
@@ -134,8 +135,13 @@ def test_the_order_of_the_extract_changes_no_byte(expected: Encoded) -> None:
 
 
 class Stream:
+    """Gives its rows once."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self._reader = pa.Table.from_pandas(frame).to_reader(max_chunksize=90)
+
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
-        return pa.Table.from_pandas(people()).__arrow_c_stream__(requested_schema)
+        return self._reader.__arrow_c_stream__(requested_schema)
 
 
 @pytest.mark.parametrize("kind", ["csv", "odd csv", "latin csv", "parquet", "arrow", "stream"])
@@ -154,9 +160,47 @@ def test_every_source_is_encoded_alike(expected: Encoded, tmp_path: Path, kind: 
     elif kind == "arrow":
         source = pa.Table.from_pandas(frame)
     else:
-        source = Stream()
+        source = Stream(frame)
     opened = open_extract(source, encoding="utf-16" if kind == "latin csv" else "utf-8")
     assert bare(encoded(opened, chunk_rows=61)) == bare(expected)
+
+
+@pytest.mark.parametrize(("chunk_rows", "workers"), [(61, 2), (10_000, 1)])
+def test_common_values_are_found_alike_in_every_source(tmp_path: Path, chunk_rows: int, workers: int) -> None:
+    """They are known when all rows have been seen, and a stream gives its rows once."""
+    frame = people()
+    frame.loc[::5, "dob"] = "1999-01-01"
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    frame.to_parquet(tmp_path / "a.parquet")
+    options = Options(chunk_rows=chunk_rows, workers=workers)
+    sources = [frame, tmp_path / "a.csv", tmp_path / "a.parquet", Stream(frame)]
+    found = [encode_table(one, SCHEMA, KEY.derive, "test", options=options) for one in sources]
+    for one, fared in found:
+        assert bare(one) == bare(found[0][0])
+        assert (one.company, one.chance) == (found[0][0].company, found[0][0].chance)
+        assert fared.counts["dob"].common == {"values": 1, "records": 80}
+        assert fared.counts == found[0][1].counts
+    frame.loc[::5, "dob"] = ""
+    assert bare(encoded(frame)) == bare(found[0][0])
+
+
+@pytest.mark.parametrize("on_disk", [True, False])
+def test_a_stream_is_kept_where_nobody_else_can_read_it(tmp_path: Path, on_disk: bool) -> None:
+    kept = Kept(open_extract(Stream(people())), spill=Spill(tmp_path) if on_disk else None)
+    first = pa.concat_tables(kept.chunks(50))
+    again = list(kept.chunks(30))
+    assert max(table.num_rows for table in again) == 30
+    assert pa.concat_tables(again).equals(first)
+    written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert bool(written) == on_disk
+    assert b"AB000" not in written
+
+
+def test_a_stream_that_broke_off_is_not_taken_for_the_whole() -> None:
+    kept = Kept(open_extract(Stream(people())))
+    next(kept.chunks(50))
+    with pytest.raises(InputError, match="cannot be read again"):
+        next(kept.chunks(50))
 
 
 @pytest.mark.parametrize("memory", [0, 20_000, 1 << 30])
@@ -219,13 +263,14 @@ def test_the_floor_holds_over_chunks_and_its_advice_too(chunk_rows: int) -> None
     assert "with 'nino.stem' as well, 0 would" in messages.pop()
 
 
-def test_a_stream_above_the_floor_is_refused_without_advice() -> None:
-    """It cannot be read again, so nothing is tried."""
+def test_a_stream_above_the_floor_gets_the_advice_that_a_table_gets() -> None:
     frame = pd.concat([people(100)] * 2)
-    reader = pa.Table.from_pandas(frame).to_reader()
-    with pytest.raises(FloorError) as caught:
-        encoded(reader, chunk_rows=10)
-    assert "as well" not in str(caught.value)
+    messages = set()
+    for source in (frame, Stream(frame)):
+        with pytest.raises(FloorError) as caught:
+            encoded(source, chunk_rows=10)
+        messages.add(str(caught.value))
+    assert len(messages) == 1
 
 
 def test_an_extract_without_rows_is_refused(tmp_path: Path) -> None:

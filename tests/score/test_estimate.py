@@ -9,8 +9,8 @@ import pytest
 from reference_linkage import Drawn, draw, schema_of, statistics_of
 
 from pseudolink.formats.candidates import Candidates, Presence
-from pseudolink.score import estimate as estimating
 from pseudolink.score import evidence, observe
+from pseudolink.score import fit as fitting
 from pseudolink.score.estimate import Estimate, alone, estimate, lonely
 from pseudolink.score.states import BRANCH, Shares, States, chances, priors
 
@@ -155,7 +155,7 @@ def test_views_beyond_the_bound_on_memory_are_not_forgotten(monkeypatch: pytest.
     some, states = drawn(3, missing=0.3)
     assert len(observe.gather(some.pairs, some.left, some.right)) == 4 - 2
     whole = fitted(some).matches.total
-    monkeypatch.setattr(observe, "_MOST_KEPT", len(states))
+    monkeypatch.setattr(observe, "_MOST_KEPT", states.kinds)
     assert fitted(some).matches.total == pytest.approx(whole, rel=0.05)
 
 
@@ -206,7 +206,8 @@ def test_company_is_fitted_to_what_families_and_twins_look_like() -> None:
     assert other > 0.8
     # How many are alike without showing it, nobody can tell; those that show it number 200.
     assert found.company.total * found.company.found == pytest.approx(200, rel=0.05)
-    assert found.scale == pytest.approx(2 * found.company.total / sum(ROWS))
+    a, b = ROWS
+    assert found.alike == pytest.approx(2 * found.company.total * a * b / (a**2 + b**2))
 
 
 def test_pairs_that_look_like_twins_weigh_less_where_twins_are_known() -> None:
@@ -220,7 +221,7 @@ def test_pairs_that_look_like_twins_weigh_less_where_twins_are_known() -> None:
 
     def odds(found: Estimate) -> float:
         def share(joint: Any) -> Any:
-            return np.bincount(seen.of_state, joint, len(seen.shared))[at]
+            return seen.shares(states.by_kind(joint))[at]
 
         alike = states.probabilities(found.company.shares) if found.company else np.zeros(len(states))
         match = found.matches.total * share(states.probabilities(found.matches.shares))
@@ -233,7 +234,7 @@ def test_a_party_whose_records_stand_alone_has_no_company() -> None:
     some, _ = drawn(1)
     found = fitted(some)
     assert found.company is None
-    assert found.scale == 0.0
+    assert found.alike == 0.0
 
 
 # ---------------------------------------------------------------- what no pass finds
@@ -247,7 +248,8 @@ def test_what_is_hidden_is_what_shows_nothing_under_the_tokens_of_random_pairs()
         [[(states.masks & np.uint64(a & b)) == 0 for b in tokens[1].tolist()] for a in tokens[0].tolist()],
         axis=(0, 1),
     )
-    np.testing.assert_allclose(observe.unseen(states, *sides), expected)
+    found = observe.blind_of(states, [], 0, *sides)
+    np.testing.assert_allclose(found.hidden(found.share)[states.kind_of], expected)
 
 
 def test_a_record_without_tokens_has_no_match_that_a_pass_finds() -> None:
@@ -256,7 +258,7 @@ def test_a_record_without_tokens_has_no_match_that_a_pass_finds() -> None:
     tokens[0] = 0
     matches = fitted(some).matches
     sides = alone(states, matches, Presence(tokens, some.left.fields), some.right)
-    assert sides.left[0] == 1.0
+    assert sides.left[0] == pytest.approx(1.0)
     assert sides.left[1] == pytest.approx(1 - MATCHES / ROWS[0] * 0.94, abs=0.03)
     assert sides.right[0] == pytest.approx(1 - MATCHES / ROWS[1] * 0.94, abs=0.03)
 
@@ -316,11 +318,10 @@ def test_the_search_stops_and_says_so_when_it_is_not_done(monkeypatch: pytest.Mo
     views = observe.gather(some.pairs, some.left, some.right)
     counted = observe.count(states, some.pairs, views)
     start = priors(states.model)
-    begin = estimating.Class(start, 100.0, 1.0)
-    hidden = observe.unseen(states, some.left, some.right)
+    begin = fitting.Class(start, 100.0, 1.0)
+    blind = observe.blind_of(states, views, len(counted), some.left, some.right)
     background = [np.full(len(v.counts), 1e-3) for v in counted]
-    once = estimating._fit(
-        states, counted, background, hidden, begin, start, estimating._independent(counted),
-        most=2000.0, uncounted=np.zeros(len(states)), iterations=1,
-    )  # fmt: skip
+    once = fitting.fit(
+        blind, counted, background, begin, start, fitting.independent(counted), most=2000.0, iterations=1
+    )
     assert (once.iterations, once.converged) == (1, False)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pseudolink.errors import ScoringError
 from pseudolink.formats.candidates import Candidates, Links, Scored
-from pseudolink.score.quality import Curve, choose, curve
+from pseudolink.score.quality import Curve, choose, curve, nobody
 
 VECTORS = [
     json.loads(p.read_text(encoding="utf-8")) | {"id": p.stem}
@@ -81,7 +81,11 @@ def test_precision_falls_and_recall_rises_as_the_threshold_falls(
 @given(shares, st.floats(0.1, 60))
 def test_the_default_threshold_has_the_best_expected_f1(probabilities: list[float], matches: float) -> None:
     found = curve_of(probabilities, matches)
-    assert found.at(choose(found))[2] == pytest.approx(found.f1.max())
+    likely = found.f1[found.precision >= 0.5]
+    if sum(probabilities) >= 0.5 and len(likely):
+        assert found.at(choose(found))[2] == pytest.approx(likely.max())
+    else:
+        assert choose(found) == 0.5
 
 
 @given(shares, st.floats(0.1, 60), st.floats(0.0, 1.0))
@@ -90,7 +94,9 @@ def test_a_precision_that_is_asked_for_is_expected_at_the_lowest_threshold(
 ) -> None:
     found = curve_of(probabilities, matches)
     reach = [t for t, _, p, _, _ in points(found) if p >= wanted]
-    if reach:
+    if sum(probabilities) < 0.5:
+        assert choose(found, wanted) == 0.5
+    elif reach:
         assert choose(found, wanted) == min(reach)
     else:
         with pytest.raises(ScoringError):
@@ -125,3 +131,17 @@ def test_a_precision_out_of_reach_is_told_with_the_highest() -> None:
         choose(curve_of([0.5, 0.25], 1.0), 0.9)
     assert caught.value.code == "PL-SCORE-01"
     assert "0.5000" in str(caught.value.advice)
+
+
+def test_where_not_half_a_link_is_expected_to_be_right_there_is_none() -> None:
+    """Two parties that share no one: by chance some pair is the best of all, and is no link."""
+    found = curve_of([0.2, 0.1, 0.1], 0.4)
+    assert nobody(found)
+    assert choose(found) == choose(found, 0.99) == 0.5
+
+
+def test_links_that_are_rather_wrong_than_right_are_not_chosen_by_default() -> None:
+    """Expected F1 alone would take all of them: there is nothing better to have."""
+    found = curve_of([0.3] * 20, 6.0)
+    assert not nobody(found)
+    assert found.at(choose(found)) == (1.0, 0.0, 0.0)

@@ -179,11 +179,13 @@ def test_only_what_both_sides_hold_is_shown() -> None:
     joint = states.probabilities(chances(states.model))
     for tokens in (0b11111, 0b00101, 0):
         seen = states.seen(tokens, 0b11)
-        shares = np.bincount(seen.of_state, joint, len(seen.shared))
+        shares = seen.shares(states.by_kind(joint))
         assert shares.sum() == pytest.approx(1.0)
         assert not (seen.shared & ~np.uint64(tokens)).any()
         assert len(set(zip(seen.shared.tolist(), seen.levels.tolist(), strict=True))) == len(seen.shared)
-        np.testing.assert_array_equal(seen.shared[seen.of_state], states.masks & np.uint64(tokens))
+        np.testing.assert_array_equal(
+            seen.shared[seen.of_kind[states.kind_of]], states.masks & np.uint64(tokens)
+        )
     assert (states.seen(0, 0b11).shared.tolist(), states.seen(0, 0b11).levels.tolist()) == ([0], [0])
 
 
@@ -259,11 +261,13 @@ def test_states_that_no_pass_tells_apart_are_one() -> None:
     assert one.chance.sum() == pytest.approx(1.0)
 
 
-def test_the_chance_of_two_parties_is_the_mean_of_their_shares() -> None:
+def test_the_chance_of_two_parties_is_the_geometric_mean_of_their_shares() -> None:
     schema = schema_of([["sex", "upn"]])
     rare, common = (statistics_of(schema, AGREE | {"sex": s}) for s in (0.2, 0.6))
     group = evidence.build(schema, [rare, common]).groups["sex"]
-    assert group.chance[group.masks == np.bitwise_or.reduce(group.masks)] == pytest.approx(0.4)
+    assert group.chance[group.masks == np.bitwise_or.reduce(group.masks)] == pytest.approx(
+        np.sqrt(0.12) / (np.sqrt(0.12) + np.sqrt(0.32))
+    )
 
 
 def test_a_party_without_pairs_says_nothing_of_chance() -> None:

@@ -1,0 +1,72 @@
+"""
+The do-not-link list inside encodings and payload: a column ``apart`` of record IDs.
+
+Of each record that a custodian lists, the IDs of the records of the same extract that must never
+be joined with it; null for all others. The column is absent where nothing is listed.
+
+Source: specs/encoding-v1.md, 7.6; specs/payload-v1.md, 2.6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pseudolink.errors import Problem
+
+APART = "apart"
+TYPE = pa.list_(pa.binary(16))
+
+Pairs = frozenset[tuple[bytes, bytes]]
+
+
+def ordered(pairs: Iterable[tuple[bytes, bytes]]) -> Pairs:
+    """Pairs with the smaller ID first."""
+    return frozenset((min(pair), max(pair)) for pair in pairs)
+
+
+def column(records: pa.Array | pa.ChunkedArray, pairs: Pairs) -> pa.Array:
+    """The column for rows with these record IDs."""
+    others: dict[bytes, list[bytes]] = {}
+    for a, b in sorted(pairs):
+        others.setdefault(a, []).append(b)
+        others.setdefault(b, []).append(a)
+    return pa.array([sorted(others[r]) if r in others else None for r in records.to_pylist()], TYPE)
+
+
+def read(table: pa.Table) -> tuple[Pairs, list[Problem]]:
+    """The pairs of a table of encodings or of a payload, and what is wrong with the column."""
+    if APART not in table.column_names:
+        return frozenset(), []
+    if table.schema.field(APART).type != TYPE:
+        return frozenset(), [Problem(APART, "must be a list of 16 bytes")]
+    records = table.column("record").to_pylist()
+    known = set(records)
+    said: set[tuple[bytes, bytes]] = set()
+    wrong = 0
+    for record, others in zip(records, table.column(APART).to_pylist(), strict=True):
+        for other in others or ():
+            wrong += other is None or other == record or other not in known
+            said.add((record, other))
+    wrong += sum((other, record) not in said for record, other in said)
+    if wrong:
+        return frozenset(), [Problem(APART, f"{wrong:,} entries name no other record, or on one side alone")]
+    return ordered(said), []
+
+
+def add(path: Path, pairs: Pairs, target: Path) -> None:
+    """Copy a file of encodings, row group by row group, with the column added."""
+    with pq.ParquetFile(path) as file:
+        schema = file.schema_arrow.append(pa.field(APART, TYPE))
+        options = {"compression": "none", "use_dictionary": False, "write_statistics": False}
+        with pq.ParquetWriter(target, schema, **options) as writer:
+            for table in _groups(file):
+                writer.write_table(table.append_column(APART, column(table.column("record"), pairs)))
+
+
+def _groups(file: pq.ParquetFile) -> Iterator[pa.Table]:
+    for number in range(file.num_row_groups):
+        yield file.read_row_group(number)
