@@ -51,7 +51,13 @@ class EncodedExtract:
 
 
 def encode(
-    df: Any, schema: LinkageSchema, key: LinkageKey, *, project: str = "local", options: Options | None = None
+    df: Any,
+    schema: LinkageSchema,
+    key: LinkageKey,
+    *,
+    project: str = "local",
+    party: str = "",
+    options: Options | None = None,
 ) -> EncodedExtract:
     """
     Clean and encode an extract in memory.
@@ -59,13 +65,15 @@ def encode(
     Args:
         df: pandas DataFrame, Arrow table, anything with ``__arrow_c_stream__``, or a path.
         project: part of the key derivation; both sides of a linkage give the same one.
+        party: whose extract it is. Where the schema has decoys, the sides of a linkage give different
+            ones, or equal records of theirs have equal decoys.
 
     Raises:
         MissingColumnsError, UnusableFieldError, FieldRuleError, FloorError: see ``roles.encoding``.
 
     Source: specs/encoding-v1.md.
     """
-    encoded, fared = encode_table(df, schema, key.derive, project, options=options or Options())
+    encoded, fared = encode_table(df, schema, key.derive, project, party=party, options=options or Options())
     return EncodedExtract(
         encoded.encodings, encoded.chance, encoded.company, coverage(fared), pd.Series(encoded.source)
     )

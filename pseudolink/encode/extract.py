@@ -21,8 +21,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pseudolink.encode import chance, floor
+from pseudolink.encode import chance, decoys, floor
 from pseudolink.encode.advice import Numbered, Trial, additions
+from pseudolink.encode.alike import kept_versions
 from pseudolink.encode.parts import Components
 from pseudolink.encode.shuffle import MEMORY, Shuffle, Spill, Thrown, fetch, move, shuffled, throw
 from pseudolink.encode.tokens import Encoder, KeyRing
@@ -129,7 +130,7 @@ class Encoding:
         spill: Callable[[], Spill] | None = None,
         memory: int = MEMORY,
     ) -> None:
-        self._schema = schema
+        self._schema, self._ring = schema, ring
         self._encoder = Encoder(schema, ring)
         self._tally = chance.Tally(schema)
         self._flags = -(-len(schema.passes) // 64)
@@ -137,6 +138,7 @@ class Encoding:
         self._shuffle = Shuffle(self._width, spill, memory=memory)
         self._source: list[npt.NDArray[np.uint32]] = []
         self._rows = 0
+        self._kept: npt.NDArray[np.bool_] | None = None
 
     def part(self, cleaned: Cleaned) -> Part:
         """Encode the cleaned rows of one chunk; all versions of a record are in one."""
@@ -190,8 +192,19 @@ class Encoding:
 
     def _taken(self, batch: tuple[list[Words], Index]) -> tuple[Encodings, Index]:
         parts, order = batch
-        by_chance = shuffled(len(order))
+        if self._kept is None:
+            by_chance = shuffled(len(order))
+        else:
+            rows = np.flatnonzero(self._kept[order])
+            by_chance = rows[shuffled(len(rows))]
         return self._unpacked(np.concatenate(parts), by_chance), order[by_chance]
+
+    def _trim(self) -> None:
+        """encoding-v1 §10.6: rare numbers of versions are trimmed where decoys are in use."""
+        source = self._sources()
+        if self._schema.floor.decoys and (source[1:] <= source[:-1]).any():  # else nobody has versions
+            self._kept = np.zeros(len(source), dtype=np.bool_)
+            self._kept[kept_versions(source.astype(np.int64))] = True
 
     def finish(
         self, *, run: Run = in_turn, enforce_floor: bool = True, again: Again | None = None
@@ -206,6 +219,7 @@ class Encoding:
         Raises:
             FloorError: more company than the schema's floor allows.
         """
+        self._trim()
         taken = list(run(self._taken, self._shuffle.batches(_GROUP_ROWS)))
         taken = taken or [self._taken(([np.empty((0, self._width), dtype=np.uint64)], np.zeros(0, np.int64)))]
         encodings = Encodings.join([encodings for encodings, _ in taken])
@@ -220,6 +234,8 @@ class Encoding:
         )
         if enforce_floor:
             self._enforce(company, order, source, again, lambda name: encodings.passes[name])
+        if self._schema.floor.decoys:  # after the floor: that is about what passes are, not what they show
+            encodings = decoys.with_decoys(encodings, self._schema, self._ring, source)
         return Encoded(encodings, source, company, self._tally.measured(counted))
 
     def write(self, path: Path, *, run: Run = in_turn, again: Again | None = None) -> Written:
@@ -229,6 +245,7 @@ class Encoding:
         Raises:
             FloorError: more company than the schema's floor allows; the file is then of no use.
         """
+        self._trim()
         large = self._rows > _LARGE_ROWS  # then one after the other, so that less is in memory
         (ids, order, source, company), *counted = run(
             _done, [partial(self._put_down, path, not large), *self._tally.tasks()]
@@ -237,6 +254,8 @@ class Encoding:
             pa.default_memory_pool().release_unused()
             company = self._company(path, source)
         self._enforce(company, order, source, again, lambda name: next(read_tokens(path, [name]))[1])
+        if self._schema.floor.decoys:
+            decoys.rewrite(path, self._schema, self._ring, source)
         return Written(ids, source, company, self._tally.measured(counted))
 
     def _company(self, path: Path, source: Index) -> floor.Company:

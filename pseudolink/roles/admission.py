@@ -32,6 +32,7 @@ class Admission:
     object are left out, and so are the columns of fields that this party may not encode.
 
     apart: the custodian's do-not-link list, which is to see everybody, those who object too.
+    rows: of the extract, so far, whoever objects.
     """
 
     def __init__(
@@ -58,11 +59,14 @@ class Admission:
         kept |= {column_key(name) for name in party.attributes}
         self.columns = [name for name in extract.columns if column_key(name) not in barred - kept]
         self._carried = set(carried.values()) | ({apart.column} if apart else set())
+        self.rows = 0
         self._missing = 0
         self._counted = -1
         self._first_missing = 0
 
     def __call__(self, piece: Piece) -> Piece:
+        if len(piece.rows):
+            self.rows = max(self.rows, int(piece.rows[-1]) + 1)
         if self._cohort is not None:
             ids = pc.utf8_trim_whitespace(pc.fill_null(piece.table.column(self._cohort), ""))
             missing = piece.rows[pc.equal(ids, "").to_numpy(zero_copy_only=False)]

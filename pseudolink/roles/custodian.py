@@ -26,6 +26,7 @@ from pseudolink.encode.parts import Components
 from pseudolink.engines.spill import SPILL, Spill
 from pseudolink.errors import FloorError, NotPermittedError, WrongKeyError
 from pseudolink.formats import apart as apart_lists
+from pseudolink.formats import attack_report
 from pseudolink.formats import payload as payloads
 from pseudolink.formats.cleaned import Cleaned
 from pseudolink.formats.encodings import TOKEN_WORDS, PassColumns
@@ -249,6 +250,14 @@ def encode(
     check = _require_linkage_key(agreed, linkage_key)
     opened = open_extract(extract, encoding=encoding, delimiter=delimiter)
     source = _name(extract)
+
+    def audited(records: int) -> None:
+        if design.floor.audit:
+            day = options.today or today_utc()
+            attack_report.require(options.audit, schema=design.digest, records=records, today=day)
+
+    if opened.rows is not None:
+        audited(opened.rows)
     carried = carry.carried_columns(opened.columns, party, columns, source)
     local = carry.local_id(opened.columns, party, columns, source) if do_not_link else ""
     with files.new_folder(output) as folder, read_again(opened, folder) as opened:
@@ -274,6 +283,7 @@ def encode(
                 design,
                 linkage_key.derive,
                 agreed.project,
+                party=party.id,
                 options=options,
                 needed=party.fields,
                 source=source,
@@ -285,6 +295,8 @@ def encode(
                 report=report,
             )
             encoder.gather(road.check)
+            if opened.rows is None:  # a stream
+                audited(road.rows)
             roads[:] = [(road, payload, listed)]
             return encoder
 

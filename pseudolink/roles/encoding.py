@@ -52,6 +52,7 @@ class Options:
     strict: refuse cells that break a rule, instead of counting them as missing.
     enforce_floor: refuse an extract above the security floor.
     memory: bytes of encodings, and of payload, beyond which they wait on disk, encrypted.
+    audit: the report of an audit (`pseudolink attack`), for schemas that require one.
     """
 
     strict: bool = False
@@ -60,6 +61,7 @@ class Options:
     enforce_floor: bool = True
     today: date | None = None
     memory: int = MEMORY
+    audit: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ class Encoder:
     One extract, from its chunks to encodings.
 
     Args:
+        party: whose extract it is. Decoys are drawn for it: each extract of a linkage has its own.
         needed: fields that must be there; every field when None.
         prepare: what to leave out of every chunk, before anything else is done with it.
         columns: names of the columns that ``prepare`` leaves; all of them when None.
@@ -111,6 +114,7 @@ class Encoder:
         derive: Derive,
         project: str,
         *,
+        party: str = "",
         options: Options,
         needed: Collection[str] | None = None,
         source: str = "",
@@ -135,7 +139,7 @@ class Encoder:
             source=source,
         )
         self._cleaning = self._clean(strict=options.strict)
-        ring = KeyRing.derived(derive, schema, project)
+        ring = KeyRing.derived(derive, schema, project, party)
         self._encoding = Encoding(schema, ring, spill=spill, memory=options.memory)
         self._usable = dict.fromkeys(schema.fields, 0)
         self._schema, self._common = schema, dict(common or {})
@@ -257,6 +261,7 @@ def encode_table(
     derive: Derive,
     project: str,
     *,
+    party: str = "",
     options: Options,
     needed: Collection[str] | None = None,
     source: str = "",
@@ -266,6 +271,7 @@ def encode_table(
 
     Args:
         extract: what :func:`~pseudolink.clean.reader.open_extract` takes or gives.
+        party: whose extract it is. Decoys are drawn for it: each extract of a linkage has its own.
 
     Raises:
         MissingColumnsError, FieldRuleError, UnusableFieldError: the table does not fit the schema.
@@ -277,7 +283,15 @@ def encode_table(
 
     def gathered(common: Common) -> Encoder:
         encoder = Encoder(
-            opened, schema, derive, project, options=options, needed=needed, source=source, common=common
+            opened,
+            schema,
+            derive,
+            project,
+            party=party,
+            options=options,
+            needed=needed,
+            source=source,
+            common=common,
         )
         encoder.gather()
         return encoder
