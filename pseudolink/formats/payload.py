@@ -16,6 +16,7 @@ from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pseudolink.errors import ArtefactError, AttributeNotPermittedError, Problem
@@ -46,6 +47,12 @@ def refuse_unpermitted(names: Collection[str], permitted: Collection[str], *, pa
             [Problem(name, "the agreement does not permit this attribute") for name in extra],
             source=f"the payload of {party}",
         )
+
+
+def blank_as_null(column: pa.Array) -> pa.Array:
+    """Text without blanks at its ends, and null where nothing is left."""
+    trimmed = pc.utf8_trim_whitespace(column)
+    return pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)
 
 
 def _is_day(text: str | None) -> bool:

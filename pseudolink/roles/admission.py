@@ -4,26 +4,18 @@ What of an extract goes into a delivery: which columns, and whose rows.
 
 from __future__ import annotations
 
-from pathlib import Path
-
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from pseudolink.agreement import Party
 from pseudolink.clean.reader import Extract, column_key
-from pseudolink.errors import InputError, NotPermittedError
+from pseudolink.errors import InputError
 from pseudolink.formats import payload as payloads
 from pseudolink.roles.carry import DoNotLink
 from pseudolink.roles.encoding import columns_of
-from pseudolink.roles.payload import Objections, Piece
+from pseudolink.roles.objections import LeftOut
+from pseudolink.roles.payload import Piece
 from pseudolink.schema import LinkageSchema
-
-
-def read_objections(path: Path) -> list[str]:
-    """Programme IDs of people who object, one a line; a heading is harmless."""
-    try:
-        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {path.name}: {type(error).__name__}") from None
 
 
 class Admission:
@@ -42,18 +34,13 @@ class Admission:
         party: Party,
         carried: dict[str, str],
         source: str,
-        objections: Path | None,
+        out: LeftOut,
         apart: DoNotLink | None = None,
     ) -> None:
         self._apart = apart
         self._source = source
         self._cohort = carried[payloads.PROGRAMME_ID] if party.cohort else None
-        self._objections = None
-        if objections is not None:
-            listed = read_objections(objections)
-            if payloads.PROGRAMME_ID not in carried:
-                raise NotPermittedError("only the cohort's custodian has programme IDs to object by")
-            self._objections = Objections(carried[payloads.PROGRAMME_ID], listed)
+        self._out = out
         barred = columns_of(one for name, one in design.fields.items() if name not in party.fields)
         kept = columns_of(one for name, one in design.fields.items() if name in party.fields)
         kept |= {column_key(name) for name in party.attributes}
@@ -77,8 +64,9 @@ class Admission:
                 self._missing += len(missing)
         if self._apart is not None:
             self._apart.see(piece)
-        if self._objections is not None:
-            piece = self._objections(piece)
+        stay = self._out.stay(piece.rows)
+        if not stay.all():
+            piece = Piece(piece.table.filter(pa.array(stay)), piece.rows[stay])
         names = [n for n in piece.table.column_names if n in self.columns or n in self._carried]
         return Piece(piece.table.select(names), piece.rows)
 
@@ -87,7 +75,6 @@ class Admission:
         Raises:
             InputError: people of the cohort without a programme ID.
             DoNotLinkError: a do-not-link list that does not fit the extract.
-            EmptyInputError: everybody objects.
         """
         if self._missing:
             # The releaser would refuse the payload, when everybody's work is done; here it can be corrected.
@@ -98,15 +85,3 @@ class Admission:
             )
         if self._apart is not None:
             self._apart.check()
-        if self._objections is not None:
-            self._objections.check()
-
-    @property
-    def left_out(self) -> int:
-        """Records of people who object."""
-        return 0 if self._objections is None else self._objections.left_out
-
-    @property
-    def unknown(self) -> int:
-        """Objections that are nobody's."""
-        return 0 if self._objections is None else self._objections.unknown

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pseudolink.agreement import Party
+from pseudolink.clean.reader import column_key
 from pseudolink.errors import DoNotLinkError, InputError, Problem, UsageError
 from pseudolink.formats import apart
 from pseudolink.formats import payload as payloads
@@ -61,6 +62,13 @@ def carried_columns(there: Sequence[str], party: Party, columns: Columns, source
         names |= {name: column for name, column in dates.items() if column.casefold() in known}
     found = columns_by_name(there, [*names.values(), *wanted], source=source)
     return {name: found[column] for name, column in names.items()} | {name: found[name] for name in wanted}
+
+
+def family_column(there: Sequence[str], carried: Mapping[str, str], columns: Columns) -> str | None:
+    """The column of family IDs, also of an extract whose payload may not carry them."""
+    named = column_key(columns.family_id)
+    found = next((name for name in there if column_key(name) == named), None)
+    return carried.get(payloads.FAMILY_ID, found)
 
 
 def local_id(there: Sequence[str], party: Party, columns: Columns, source: str) -> str:

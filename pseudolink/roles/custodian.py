@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,26 +27,29 @@ from pseudolink.errors import FloorError, NotPermittedError, WrongKeyError
 from pseudolink.formats import apart as apart_lists
 from pseudolink.formats import attack_report
 from pseudolink.formats import payload as payloads
+from pseudolink.formats import records as indexes
 from pseudolink.formats.cleaned import Cleaned
 from pseudolink.formats.encodings import TOKEN_WORDS, PassColumns
-from pseudolink.formats.manifest import Manifest
 from pseudolink.keys.linkage import LinkageKey
 from pseudolink.keys.party import PartyKey
 from pseudolink.ledger import chain
 from pseudolink.roles import carry
-from pseudolink.roles.admission import Admission, read_objections
+from pseudolink.roles.admission import Admission
 from pseudolink.roles.carry import Columns
 from pseudolink.roles.encoding import Encoder, Options, Report, coverage, quiet, settled
+from pseudolink.roles.exchange import Exchange
+from pseudolink.roles.objections import LeftOut, leave_out, read_list
 from pseudolink.roles.payload import Payload, Piece
+from pseudolink.roles.sealing import SUFFIX, Sealer
 from pseudolink.roles.streams import read_again
+from pseudolink.roles.withdrawing import RECORDS, Index
 from pseudolink.schema import LinkageSchema, load_schema
-from pseudolink.seal.package import file_digest, seal
+from pseudolink.seal.package import file_digest
 
 ENCODINGS = "encodings"
 PAYLOAD = "payload"
-SUFFIX = ".package"
 
-__all__ = ["Columns", "Delivered", "Profiled", "encode", "profile", "read_objections"]
+__all__ = ["Columns", "Delivered", "Profiled", "encode", "profile"]
 
 
 @dataclass(frozen=True)
@@ -246,7 +248,7 @@ def encode(
     agreed = load_signed(agreement, options.today)
     party = _custodian(agreed, key)
     design = load_schema(schema)
-    agreed.require_schema(design.digest)
+    agreed.require_schema(design.digest, (design.floor.company, design.floor.component))
     check = _require_linkage_key(agreed, linkage_key)
     opened = open_extract(extract, encoding=encoding, delimiter=delimiter)
     source = _name(extract)
@@ -260,21 +262,36 @@ def encode(
         audited(opened.rows)
     carried = carry.carried_columns(opened.columns, party, columns, source)
     local = carry.local_id(opened.columns, party, columns, source) if do_not_link else ""
+    objecting = read_list(objections, design) if objections is not None else None
     with files.new_folder(output) as folder, read_again(opened, folder) as opened:
-        write = _Writer(folder, agreed, party, key, check, options.today)
+        out = LeftOut.nobody()
+        if objecting is not None:
+            out = leave_out(
+                opened,
+                objecting,
+                design,
+                party,
+                programme=carried.get(payloads.PROGRAMME_ID),
+                family=carry.family_column(opened.columns, carried, columns),
+                today=options.today,
+            )
+        write = Sealer(folder, agreed, party, key, check, options.today)
+        write.heads = Exchange(ledger, party.id).outgoing()
         plain = folder / "plain.parquet"
-        roads: list[tuple[Admission, Payload, carry.DoNotLink | None]] = []
+        roads: list[tuple[Payload, Index, carry.DoNotLink | None]] = []
 
         def gathered(common: Common) -> Encoder:
             roads.clear()
             for left in folder.glob(f"{SPILL}*"):  # of a first reading that found common values
                 left.unlink()
             listed = carry.DoNotLink(do_not_link, local) if do_not_link else None
-            road = Admission(opened, design, party, carried, source, objections, listed)
+            road = Admission(opened, design, party, carried, source, out, listed)
             payload = Payload(carried, lambda: Spill(folder), memory=options.memory)
+            index = Index(carried, Spill(folder))
 
             def taken(piece: Piece, records: npt.NDArray[np.uint8]) -> None:
                 payload.add(piece, records)
+                index.add(piece, records)
                 if listed:
                     listed.take(piece, records)
 
@@ -297,11 +314,11 @@ def encode(
             encoder.gather(road.check)
             if opened.rows is None:  # a stream
                 audited(road.rows)
-            roads[:] = [(road, payload, listed)]
+            roads[:] = [(payload, index, listed)]
             return encoder
 
         encoder = settled(gathered)
-        road, payload, listed = roads[0]
+        payload, index, listed = roads[0]
         written, fared = encoder.write(plain)
         statistics = {
             "chance": written.chance.to_json(),
@@ -314,12 +331,16 @@ def encode(
             whole = folder / "whole.parquet"
             apart_lists.add(plain, apart, whole)
             whole.replace(plain)
-        report("seal", 0, 2)
+        report("seal", 0, 3)
         sent = write(ENCODINGS, plain, rows, statistics)
-        report("seal", 1, 2)
+        report("seal", 1, 3)
         payloads.write(carry.finished(payload.tables(), party, apart), plain)
         held = write(PAYLOAD, plain, people, {})
-        report("seal", 2, 2)
+        report("seal", 2, 3)
+        indexes.write(index.tables(), plain)
+        digest = file_digest(Path(extract)) if isinstance(extract, (str, Path)) else None
+        kept = write(RECORDS, plain, people, {"extract": digest})
+        report("seal", 3, 3)
         chain.append(
             ledger,
             key,
@@ -327,17 +348,20 @@ def encode(
             agreement=agreed.digest,
             details={
                 "rows": people,
-                "objections": road.left_out,
+                "objections": out.left_out,
                 "do_not_link": len(apart),
+                "objections_unknown": out.unknown,
                 "schema": design.digest,
+                "keys": {"linkage": linkage_key.fingerprint},
                 ENCODINGS: sent,
                 PAYLOAD: held,
+                RECORDS: kept,
             },
         )
     counts = {name: {"valid": c.valid, "filled": c.filled} for name, c in fared.counts.items()}
     return Delivered(
         people,
-        road.left_out,
+        out.left_out,
         output / f"{party.id}.{ENCODINGS}{SUFFIX}",
         output / f"{party.id}.{PAYLOAD}{SUFFIX}",
         written.company.share,
@@ -345,39 +369,6 @@ def encode(
         counts,
         written.records,
         written.source,
-        road.unknown,
+        out.unknown,
         len(apart),
     )
-
-
-class _Writer:
-    """Seals one artefact after another into the folder of a delivery."""
-
-    def __init__(
-        self, folder: Path, agreed: Agreement, party: Party, key: PartyKey, check: str, today: date | None
-    ) -> None:
-        self.folder, self.agreed, self.party, self.key, self.check = folder, agreed, party, key, check
-        self.today = today or today_utc()
-
-    def __call__(self, artefact: str, plain: Path, rows: int, statistics: dict[str, Any]) -> str:
-        """Seal ``plain``, remove it, and return the package's digest."""
-        manifest = Manifest(
-            artefact=artefact,
-            project=self.agreed.project,
-            agreement=self.agreed.digest,
-            schema=self.agreed.schema,
-            key_check=self.check,
-            sender=self.party.id,
-            recipients=tuple(p.id for p in self.agreed.recipients_of(artefact)),
-            purpose=self.agreed.purpose,
-            created=self.today.isoformat(),
-            expires=self.agreed.expires.isoformat(),
-            rows=rows,
-            software=f"pseudolink {version('pseudolink')}",
-            content_sha256=file_digest(plain),
-            statistics=statistics,
-        )
-        target = self.folder / f"{self.party.id}.{artefact}{SUFFIX}"
-        digest = seal(plain, target, manifest, self.agreed, self.key, today=self.today)
-        plain.unlink()
-        return digest

@@ -7,19 +7,18 @@ Source: specs/payload-v1.md.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pseudolink.clean.reader import CHUNK_ROWS, column_key
 from pseudolink.encode.shuffle import BUCKETS, MEMORY, shuffled, throw
 from pseudolink.engines.spill import Spill
-from pseudolink.errors import EmptyInputError, MissingColumnsError, Problem
+from pseudolink.errors import MissingColumnsError, Problem
 from pseudolink.formats import payload as payloads
 from pseudolink.formats.encodings import fixed_column
 
@@ -82,7 +81,9 @@ class Payload:
         data: dict[str, Any] = {payloads.RECORD: fixed_column(records)}
         for name, column in self._columns.items():
             text = piece.table.column(column).cast(pa.string())
-            data[name] = pa.chunked_array([_blank_as_null(chunk) for chunk in text.chunks], pa.string())
+            data[name] = pa.chunked_array(
+                [payloads.blank_as_null(chunk) for chunk in text.chunks], pa.string()
+            )
         self.rows += len(records)
         order, ends = throw(len(records))
         table = pa.table(data, schema=self._schema).take(pa.array(order)).combine_chunks()
@@ -140,53 +141,3 @@ def payload_table(
     payload = Payload(columns)
     payload.add(Piece(table.take(pa.array(rows)), rows), records[first])
     return pa.concat_tables(payload.tables())
-
-
-def _blank_as_null(column: pa.Array) -> pa.Array:
-    trimmed = pc.utf8_trim_whitespace(column)
-    return pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)
-
-
-# ---------------------------------------------------------------- objections
-
-
-class Objections:
-    """
-    Leaves out the records of people who object.
-
-    column: of the extract, with the IDs. left_out: records so far.
-    """
-
-    def __init__(self, column: str, objecting: Collection[str]) -> None:
-        self._column = column
-        self._listed = {item.strip() for item in objecting}
-        self._known: set[str] = set()
-        self._kept = 0
-        self._counted = -1
-        self.left_out = 0
-
-    def __call__(self, piece: Piece) -> Piece:
-        """The rows of everybody else."""
-        ids = pc.utf8_trim_whitespace(pc.fill_null(piece.table.column(self._column), ""))
-        objects = pc.is_in(ids, pa.array(sorted(self._listed), ids.type)).to_numpy(zero_copy_only=False)
-        if len(piece.rows) and piece.rows[-1] > self._counted:  # an extract may be read again
-            self._counted = int(piece.rows[-1])
-            self._known |= set(ids.filter(pa.array(objects)).to_pylist())
-            self.left_out += int(objects.sum())
-            self._kept += int((~objects).sum())
-        if not objects.any():
-            return piece
-        return Piece(piece.table.filter(pa.array(~objects)), piece.rows[~objects])
-
-    @property
-    def unknown(self) -> int:
-        """How many of the IDs listed are nobody's."""
-        return len(self._listed - self._known)
-
-    def check(self) -> None:
-        """
-        Raises:
-            EmptyInputError: nobody is left.
-        """
-        if not self._kept:
-            raise EmptyInputError("everybody in the extract objects; nothing is encoded")

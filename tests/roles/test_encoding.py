@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pseudolink.errors import EmptyInputError, MissingColumnsError
-from pseudolink.roles.payload import Objections, Piece, columns_by_name, payload_table
+from pseudolink.errors import MissingColumnsError
+from pseudolink.roles.payload import columns_by_name, payload_table
 
 
 def test_columns_are_found_whatever_their_case_and_outer_blanks() -> None:
@@ -69,35 +67,3 @@ def test_position_attack_learns_nothing_from_the_order_of_a_payload() -> None:
     for order in orders:
         assert sorted(order) == list(range(count))
         assert abs(np.corrcoef(order, np.arange(count))[0, 1]) < 0.35
-
-
-PEOPLE = pa.table({"id": ["a", " b", "c ", None, ""], "n": ["1", "2", "3", "4", "5"]})
-
-
-@pytest.mark.parametrize(
-    ("listed", "left", "out", "unknown"),
-    [
-        ([], ["1", "2", "3", "4", "5"], 0, 0),
-        (["b"], ["1", "3", "4", "5"], 1, 0),
-        ([" a ", "c", "a"], ["2", "4", "5"], 2, 0),
-        (["programme_id", "b", "d"], ["1", "3", "4", "5"], 1, 2),
-        (["A"], ["1", "2", "3", "4", "5"], 0, 1),
-    ],
-)
-def test_people_who_object_are_left_out_and_unknown_ids_are_counted(
-    listed: list[str], left: list[str], out: int, unknown: int
-) -> None:
-    for cuts in ([0, 5], [0, 1, 3, 5]):
-        objections = Objections("id", listed)
-        stay = [objections(Piece(PEOPLE.slice(a, b - a), np.arange(a, b))) for a, b in pairwise(cuts)]
-        objections.check()
-        assert [n for piece in stay for n in piece.table.column("n").to_pylist()] == left
-        assert [row + 1 for piece in stay for row in piece.rows] == [int(n) for n in left]
-        assert (objections.left_out, objections.unknown) == (out, unknown)
-
-
-def test_an_extract_in_which_everybody_objects_is_empty() -> None:
-    objections = Objections("id", ["a"])
-    objections(Piece(pa.table({"id": ["a", "a"]}), np.arange(2)))
-    with pytest.raises(EmptyInputError):
-        objections.check()
