@@ -366,14 +366,15 @@ def encode(
         FloorError: more company than the schema's floor allows.
     """
     encoding = Encoding(schema, ring)
-    # A record's versions stay together: they share its ID.
+    again = partial(in_chunks, cleaned, chunk_rows)
+    for part in run(encoding.part, again()):
+        encoding.add(part)
+    return encoding.finish(run=run, enforce_floor=enforce_floor, again=again)
+
+
+def in_chunks(cleaned: Cleaned, chunk_rows: int) -> Iterator[Cleaned]:
+    """So many records at a time of an extract that is in memory; the versions of each stay together."""
     rows = np.argsort(cleaned.source, kind="stable")
     begins = np.flatnonzero(np.append(True, np.diff(cleaned.source[rows]) != 0)) if cleaned.rows else rows
     cuts = np.append(begins[::chunk_rows], cleaned.rows)
-
-    def chunks() -> Iterator[Cleaned]:
-        return (cleaned.take(rows[a:b]) for a, b in pairwise(cuts.tolist()))
-
-    for part in run(encoding.part, chunks()):
-        encoding.add(part)
-    return encoding.finish(run=run, enforce_floor=enforce_floor, again=chunks)
+    return (cleaned.take(rows[a:b]) for a, b in pairwise(cuts.tolist()))
