@@ -11,8 +11,8 @@ use the machine disturb less. Six fields: forename, surname, date of birth, post
 clkhash and pseudolink's CLKs read, check and encode on one thread; the bits of the whole file are
 compared, and the run fails when one differs. Passes: twelve, six of them with filters, from
 reading the file to the written encodings, the security floor and agreement by chance included; on
-every processor, and again on one. The last line is the same with every name non-ASCII, Welsh and
-Yoruba letters among them.
+every processor, on one, from the same rows as Parquet, and as a pandas DataFrame (which is in memory
+itself). The last line is CSV again with every name non-ASCII, Welsh and Yoruba letters among them.
 
 clkhash is no dependency: pip install --no-deps clkhash==0.18.3
 """
@@ -30,11 +30,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import _machine
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import csv as pa_csv
 
 from pseudolink.schema import parse_schema
 from pseudolink.synthetic import names, numbers
@@ -179,17 +183,20 @@ def by_pseudolink(path: Path, workers: int) -> dict[str, Any]:
     return {"seconds": taken, "digest": digest.hexdigest()}
 
 
-def by_passes(path: Path, workers: int) -> dict[str, Any]:
+def by_passes(path: Path, workers: int, *, framed: bool = False) -> dict[str, Any]:
+    import pandas as pd
+
     from pseudolink.clean.reader import open_extract
     from pseudolink.engines.spill import Spill
     from pseudolink.keys.linkage import LinkageKey
     from pseudolink.roles.encoding import Encoder, Options
 
     schema = parse_schema(linkage_schema())
+    source = pd.read_csv(path, dtype=str, keep_default_na=False) if framed else path
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         begin = time.perf_counter()
         encoder = Encoder(
-            open_extract(path),
+            open_extract(source),
             schema,
             LinkageKey(bytes(32)).derive,
             "benchmark",
@@ -209,7 +216,12 @@ def by_passes(path: Path, workers: int) -> dict[str, Any]:
     }
 
 
-TOOLS = {"clkhash": by_clkhash, "clk": by_pseudolink, "passes": by_passes}
+TOOLS = {
+    "clkhash": by_clkhash,
+    "clk": by_pseudolink,
+    "passes": by_passes,
+    "frame": partial(by_passes, framed=True),
+}
 
 
 def child(tool: str, path: Path, workers: int, warm: Path) -> dict[str, Any]:
@@ -244,12 +256,17 @@ def run(tool: str, path: Path, workers: int, warm: Path, repeat: int = 1) -> dic
 def side_by_side(folder: Path, rows: int, given: argparse.Namespace, warm: Path) -> list[str]:
     """Run all of them on one file, print a row each, and say what fell short."""
     plain, other = write_people(folder, rows, given.seed)
+    parquet = folder / "people.parquet"
+    as_text = pa_csv.ConvertOptions(column_types=dict.fromkeys(FIELDS, pa.string()))
+    pq.write_table(pa_csv.read_csv(plain, convert_options=as_text), parquet)
     cores = os.cpu_count() or 1
     theirs = None if given.without_clkhash else run("clkhash", plain, 1, warm)
     ours = [
         ("pseudolink CLK", 1, run("clk", plain, 1, warm, given.repeat)),
         ("pseudolink passes", cores, run("passes", plain, cores, warm, given.repeat)),
         ("pseudolink passes", 1, run("passes", plain, 1, warm)),
+        ("passes, from Parquet", cores, run("passes", parquet, cores, warm, given.repeat)),
+        ("passes, from a DataFrame", cores, run("frame", plain, cores, warm, given.repeat)),
         ("passes, names non-ASCII", cores, run("passes", other, cores, warm, given.repeat)),
     ]
     table = [*([("clkhash CLK", 1, theirs)] if theirs else []), *ours]
@@ -261,7 +278,7 @@ def side_by_side(folder: Path, rows: int, given: argparse.Namespace, warm: Path)
             f"| {ratio} | {found['cpu']:.2f} | {shares} | {found['mib']:,.0f} |",
             flush=True,
         )
-    clk, passes, _, accents = (found for *_, found in ours)
+    clk, passes, *_, accents = (found for *_, found in ours)
     slower = accents["seconds"] / passes["seconds"]
     print(
         f"<!-- encodings {passes['bytes']:.0f} bytes a record, company {passes['company']:.4f}, read and "

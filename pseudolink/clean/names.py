@@ -86,6 +86,8 @@ def _letters(folded: str, *, hyphens: bool) -> str:
         else:
             kept.append(character if unicodedata.category(character)[0] in "LM" else " ")
     text = " ".join("".join(kept).split())
+    if not text.isascii():  # marks that only a figure kept apart change places
+        text = unicodedata.normalize("NFC", text)
     return re.sub(r" ?-[ -]*", "-", text).strip("-")
 
 
