@@ -95,7 +95,7 @@ def clk_schema() -> dict[str, Any]:
     }
 
 
-def linkage_schema() -> dict[str, Any]:
+def linkage_schema(decoys: bool = False) -> dict[str, Any]:
     kinds = ("forename", "surname", "date", "postcode", "nino", "upn")
     return {
         "format": "pseudolink/linkage-schema/1",
@@ -105,7 +105,7 @@ def linkage_schema() -> dict[str, Any]:
             {"name": f"p{number}", "on": on, "compare": compare}
             for number, (on, compare) in enumerate(PASSES, 1)
         ],
-        "floor": {"company": 0.05, "component": 20},
+        "floor": {"company": 0.05, "component": 20, "decoys": decoys},
     }
 
 
@@ -183,7 +183,7 @@ def by_pseudolink(path: Path, workers: int) -> dict[str, Any]:
     return {"seconds": taken, "digest": digest.hexdigest()}
 
 
-def by_passes(path: Path, workers: int, *, framed: bool = False) -> dict[str, Any]:
+def by_passes(path: Path, workers: int, *, framed: bool = False, decoys: bool = False) -> dict[str, Any]:
     import pandas as pd
 
     from pseudolink.clean.reader import open_extract
@@ -191,7 +191,7 @@ def by_passes(path: Path, workers: int, *, framed: bool = False) -> dict[str, An
     from pseudolink.keys.linkage import LinkageKey
     from pseudolink.roles.encoding import Encoder, Options
 
-    schema = parse_schema(linkage_schema())
+    schema = parse_schema(linkage_schema(decoys))
     source = pd.read_csv(path, dtype=str, keep_default_na=False) if framed else path
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         begin = time.perf_counter()
@@ -221,6 +221,7 @@ TOOLS = {
     "clk": by_pseudolink,
     "passes": by_passes,
     "frame": partial(by_passes, framed=True),
+    "decoys": partial(by_passes, decoys=True),
 }
 
 
@@ -267,6 +268,7 @@ def side_by_side(folder: Path, rows: int, given: argparse.Namespace, warm: Path)
         ("pseudolink passes", 1, run("passes", plain, 1, warm)),
         ("passes, from Parquet", cores, run("passes", parquet, cores, warm, given.repeat)),
         ("passes, from a DataFrame", cores, run("frame", plain, cores, warm, given.repeat)),
+        *([("passes, with decoys", cores, run("decoys", plain, cores, warm))] if given.decoys else []),
         ("passes, names non-ASCII", cores, run("passes", other, cores, warm, given.repeat)),
     ]
     table = [*([("clkhash CLK", 1, theirs)] if theirs else []), *ours]
@@ -310,6 +312,7 @@ def main() -> int:
     parser.add_argument("--goal", type=float, default=6.0, help="ratio of passes below which the run fails")
     parser.add_argument("--clk-goal", type=float, default=30.0, help="the same of CLKs")
     parser.add_argument("--most-mib", type=float, default=1536.0, help="memory above which the run fails")
+    parser.add_argument("--decoys", action="store_true", help="one line more: a schema with decoys")
     parser.add_argument("--without-clkhash", action="store_true", help="pseudolink alone, for large files")
     parser.add_argument(
         "--folder", type=Path, help="where the files are made; default the system's temporary one"
