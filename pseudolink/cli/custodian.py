@@ -123,7 +123,6 @@ def encode(
     linkage = linkage_key_file(keys)
     in_token = is_reference(linkage)
     with progress() as report:
-        report("encode", 0, 1)
         found = role.encode(
             extract,
             agreement=agreement,
@@ -143,8 +142,8 @@ def encode(
             options=Options(strict=strict, workers=workers, chunk_rows=chunk_rows, audit=audit),
             encoding=encoding,
             delimiter=delimiter,
+            report=report,
         )
-        report("encode", 1, 1)
     if found.unknown_objections:
         # Else a mistyped ID would have a person linked who objected, and nobody would know.
         say(
