@@ -17,7 +17,7 @@ from pseudolink.schema import LinkageSchema
 
 #: Bits of one field's level in ``Candidates.levels`` (specs/matching-v1.md, 2.4).
 _LEVEL_BITS = 4
-_EQUAL, _SIMILAR = 1, 3
+_EQUAL, _SIMILAR, _DISSIMILAR = 1, 3, 4
 _NUMBERS = ("nino", "upn", "nhs", "uln")
 _SAME = ("date", "surname", "postcode")
 
@@ -40,12 +40,14 @@ def twins(pairs: Candidates, schema: LinkageSchema) -> Flags:
     for kind in _SAME:
         for field in kinds[kind]:
             whole = _passes(schema, field, lambda derivation: derivation == WHOLE)
-            same &= _shared(pairs, whole) | _level(pairs, schema, field, _EQUAL)
+            same &= _shared(pairs, whole) | _level(pairs, schema, field, _EQUAL, _EQUAL)
     forename = none
     for field in kinds["forename"]:
         named = _passes(schema, field, lambda derivation: derivation != "initial")
         named |= _passes(schema, NAMES, lambda _: True)
-        forename = forename | _shared(pairs, named) | _level(pairs, schema, field, _SIMILAR)
+        initial = _shared(pairs, _passes(schema, field, lambda derivation: derivation == "initial"))
+        forename = forename | _shared(pairs, named) | _level(pairs, schema, field, 1, _SIMILAR)
+        forename |= initial & ~_level(pairs, schema, field, _DISSIMILAR, _DISSIMILAR)
     numbered = none
     for number in schema.fields.values():
         if number.kind in _NUMBERS:
@@ -68,10 +70,10 @@ def _shared(pairs: Candidates, passes: int) -> Flags:
     return shared
 
 
-def _level(pairs: Candidates, schema: LinkageSchema, field: str, worst: int) -> Flags:
-    """Pairs whose compared field has a level from 1 to ``worst``."""
+def _level(pairs: Candidates, schema: LinkageSchema, field: str, best: int, worst: int) -> Flags:
+    """Pairs whose compared field has a level from ``best`` to ``worst``."""
     if field not in schema.compared:
         return np.zeros(len(pairs), dtype=bool)
     level = (pairs.levels >> (_LEVEL_BITS * schema.compared.index(field))) & ((1 << _LEVEL_BITS) - 1)
-    seen: Flags = (level >= 1) & (level <= worst)
+    seen: Flags = (level >= best) & (level <= worst)
     return seen
