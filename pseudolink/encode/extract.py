@@ -77,7 +77,7 @@ def encode(
     ids = fresh_ids(cleaned.source)[order]
     parts = [Encodings(i, p) for i, p in _chunks(cleaned, schema, ring, order, ids, run, chunk_rows)]
     encodings = Encodings.join(parts)
-    company = floor.measure(encodings)
+    company = floor.measure(encodings, alike=schema.floor.decoys)
     if enforce_floor:
         _enforce(company, schema, cleaned, order, lambda name: encodings.passes[name])
     if schema.floor.decoys:  # after the floor, which is about what the passes are and not what they show
@@ -121,7 +121,7 @@ def encode_to(
         for some, passes in _chunks(cleaned, schema, ring, order, ids, run, chunk_rows):
             writer.write(Encodings(some, passes))
     names = [one.name for one in schema.passes]
-    company = floor.measure_passes(ids, read_tokens(path, names))
+    company = floor.measure_passes(ids, read_tokens(path, names), alike=schema.floor.decoys)
     _enforce(company, schema, cleaned, order, lambda name: next(read_tokens(path, [name]))[1])
     if schema.floor.decoys:
         decoys.rewrite(path, schema, ring, cleaned.source[order])
