@@ -24,11 +24,14 @@ _SAME = ("date", "surname", "postcode")
 Flags = npt.NDArray[np.bool_]
 
 
-def twins(pairs: Candidates, schema: LinkageSchema) -> Flags:
+def twins(pairs: Candidates, schema: LinkageSchema, held: npt.NDArray[np.uint64]) -> Flags:
     """
-    (k,) bool: pairs with date of birth, surname and postcode in common and no sign of one forename.
+    (k,) bool: pairs with date of birth, surname and postcode in common and another forename.
 
-    Pairs that share a person's number are none of them.
+    Pairs that share a person's number are none of them, nor pairs of which one lacks a forename.
+
+    Args:
+        held: (k,) the passes in which both rows have a token, as bits.
     """
     none = np.zeros(len(pairs), dtype=bool)
     kinds = {
@@ -41,18 +44,21 @@ def twins(pairs: Candidates, schema: LinkageSchema) -> Flags:
         for field in kinds[kind]:
             whole = _passes(schema, field, lambda derivation: derivation == WHOLE)
             same &= _shared(pairs, whole) | _level(pairs, schema, field, _EQUAL, _EQUAL)
-    forename = none
+    forename, known = none, none
     for field in kinds["forename"]:
         named = _passes(schema, field, lambda derivation: derivation != "initial")
         named |= _passes(schema, NAMES, lambda _: True)
-        initial = _shared(pairs, _passes(schema, field, lambda derivation: derivation == "initial"))
+        initials = _passes(schema, field, lambda derivation: derivation == "initial")
+        initial = _shared(pairs, initials)
         forename = forename | _shared(pairs, named) | _level(pairs, schema, field, 1, _SIMILAR)
         forename |= initial & ~_level(pairs, schema, field, _DISSIMILAR, _DISSIMILAR)
+        known = known | ((held & np.uint64(named | initials)) != 0)
+        known |= _level(pairs, schema, field, _EQUAL, _DISSIMILAR)
     numbered = none
     for number in schema.fields.values():
         if number.kind in _NUMBERS:
             numbered = numbered | _shared(pairs, _passes(schema, number.name, lambda _: True))
-    return same & ~forename & ~numbered
+    return same & known & ~forename & ~numbered
 
 
 def _passes(schema: LinkageSchema, field: str, wanted: Callable[[str], bool]) -> int:
