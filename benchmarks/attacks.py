@@ -1,21 +1,22 @@
 """
 What attacks achieve: canaries and bounds, growth with size, and the curve of quality against risk.
 
-    python benchmarks/attacks.py --data DIR [--parts audits growth curve] [--write FOLDER] [--json]
+    python benchmarks/attacks.py --data DIR [--parts audit-essnet …] [--write FOLDER] [--json]
 
 DIR (or the environment variable PSEUDOLINK_BENCHMARK_DATA) holds essnet_di/{census,cis}.parquet and
 febrl/febrl4{a,b}.parquet. Parts:
 
-    audits   `pseudolink attack run --self` on the ESSnet census with examples/schemas/essnet.toml, and on
+    audit-…  `pseudolink attack run --self` on the ESSnet census with examples/schemas/essnet.toml, or on
              the cohort of the demo of 30,000 invented people with the demo's schema: every attack under
              its settings, and every canary on the same people
-    growth   A3 and A6 at 1,000, 2,000, 10,000 and 25,000 people of the census (CLKs up to 10,000: there
-             A3 needs memory for the square)
-    curve    F1 of census against CIS (and of Febrl 4) beside the share of the left file that the best
+    growth   A3 and A6 at 1,000, 2,000, 10,000 and 25,000 people of the census; A3 on 25,000 CLKs takes
+             some 10 GiB of memory
+    curve-…  F1 of census against CIS, or of Febrl 4, beside the share of the left file that the best
              attack names: CLKs with every hardening, broad match-keys, and passes planned at several
-             floors, with decoys and without. CLKs are compared all with all and linked one to one at the
-             threshold that is best by truth, a choice in their favour, and at the usual 0.8; passes by
-             `rehearse`, which chooses without truth
+             floors with decoys, and at 5 % without; by A3 on 2,000 people, and on tokens by A6 and A11 on
+             all. CLKs are compared all with all and linked one to one at the threshold that is best by
+             truth, a choice in their favour, and at the usual 0.8; passes by `rehearse`, which chooses
+             without truth
 
 With --write the figures go to FOLDER/attacks.json and the curves to FOLDER/attacks-SET.svg; a part that is
 not run keeps what attacks.json has of it. Seeds are fixed. Truth is looked at by the scorer alone.
@@ -32,6 +33,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -86,22 +88,21 @@ def cleaned(path: Path, schema: LinkageSchema) -> tuple[Cleaned, list[Any]]:
 # ---------------------------------------------------------------- audits
 
 
-def audits(data: Path) -> dict[str, Any]:
-    """Both audits, as reports."""
-    found = {}
+def audit(name: str, data: Path) -> dict[str, Any]:
+    """An audit, as a report."""
     with tempfile.TemporaryDirectory() as folder:
-        census = Path(folder) / "census.parquet"
-        pq.write_table(pq.read_table(data / "essnet_di" / "census.parquet").drop_columns([TRUTH]), census)
-        cohort = Path(folder) / "cohort.csv"
-        made = synthetic.generate(30_000, 2026).extracts["council"]
-        made.loc[:, list(synthetic.IDENTIFIERS["council"])].to_csv(cohort, index=False)
-        for name, reference, schema in (("essnet census", census, ESSNET), ("demo cohort", cohort, DEMO)):
-            begin = time.perf_counter()
-            request = auditor.Request(reference, schema, wanted=Wanted(seed=SEED))
-            report = auditor.audit(request, lambda stage, done, total: told(f"{stage} ({done} of {total})"))
-            report["seconds"] = round(time.perf_counter() - begin, 1)
-            found[name] = report
-    return found
+        if name == "essnet":
+            reference, schema = Path(folder) / "census.parquet", ESSNET
+            pq.write_table(pq.read_table(data / CURVES["essnet"][0]).drop_columns([TRUTH]), reference)
+        else:
+            reference, schema = Path(folder) / "cohort.csv", DEMO
+            made = synthetic.generate(30_000, 2026).extracts["council"]
+            made.loc[:, list(synthetic.IDENTIFIERS["council"])].to_csv(reference, index=False)
+        begin = time.perf_counter()
+        request = auditor.Request(reference, schema, wanted=Wanted(seed=SEED))
+        report = auditor.audit(request, lambda stage, done, total: told(f"{stage} ({done} of {total})"))
+    report["seconds"] = round(time.perf_counter() - begin, 1)
+    return report
 
 
 def audit_lines(name: str, report: dict[str, Any]) -> list[str]:
@@ -150,8 +151,9 @@ def attacked(
     """Rate of right guesses of all scored records, with its interval, and what it took."""
     lab = Laboratory(population, schema, registry.scheme(scheme), SECRET)
     found = suite.run(ATTACKS[number], lab, setting, SEED, bounds=())
-    told(f"{number} on {scheme}, {setting.label()}: {found.seconds:.0f} s {found.skipped}")
     figures = found.result.figures if found.result else {}
+    rate = figures.get("rate", float("nan"))
+    told(f"{number} on {scheme}, {setting.label()}: {rate:.4f}, {found.seconds:.0f} s {found.skipped}")
     kept = {key: round(figures[key], 6) for key in ("rate", "rate_lower", "rate_upper") if key in figures}
     records = found.result.records if found.result else 0
     return {"records": records, **kept, "seconds": round(found.seconds, 1), "skipped": found.skipped}
@@ -163,7 +165,7 @@ def growth(data: Path) -> list[dict[str, Any]]:
     population, _ = cleaned(data / "essnet_di" / "census.parquet", schema)
     found = []
     for number, scheme, sizes in (
-        ("A3", "clk", SIZES[:3]),
+        ("A3", "clk", SIZES),
         ("A3", "diffused", SIZES[:3]),
         ("A3", "keyed", SIZES),
         ("A6", "broad", SIZES),
@@ -198,7 +200,9 @@ def clk_quality(
     words = [np.ascontiguousarray(side).view(np.uint64) for side in bits if side is not None]
     # Below this Dice pairs of strangers are too many to be of use: five of each record are enough.
     i, j, dice = dice_pairs(*words, f"{among_strangers(*words):.3f}", best=5)
-    used = np.zeros(left.rows, dtype=bool), np.zeros(right.rows, dtype=bool)
+    # A name of two words has further rows; links are of records.
+    i, j = left.source[i], right.source[j]
+    used = np.zeros(len(truths[0]), dtype=bool), np.zeros(len(truths[1]), dtype=bool)
     order = np.argsort(-dice, kind="stable")
     taken = []
     for at, a, b in zip(order.tolist(), i[order].tolist(), j[order].tolist(), strict=True):
@@ -245,10 +249,10 @@ def risks(
     return {"risk": found[best].get("rate", 0.0), "by": best, "attacks": found}
 
 
-ON_CLKS = [("A3", Setting(2_000)), ("A4", Setting(2_000))]
-ON_TOKENS = [("A6", Setting()), ("A10", Setting()), ("A11", Setting())]
-#: What takes longer, on what is offered and on what everybody uses.
-MORE = [("A3", Setting(2_000)), ("A9", Setting(errors=0.05))]
+ON_CLKS = [("A3", Setting(2_000))]
+ON_TOKENS = [("A3", Setting(2_000)), ("A6", Setting()), ("A11", Setting())]
+#: The floor at which passes are shown without decoys too.
+BARE = 0.05
 KNOWN = ("A2", Setting(4_000, known=1_000))
 
 
@@ -270,13 +274,9 @@ def opened(schema: LinkageSchema) -> LinkageSchema:
     return replace(schema, floor=floor)
 
 
-def curve(data: Path) -> dict[str, list[dict[str, Any]]]:
-    """Every scheme on every set: quality, and risk."""
-    return {name: one_curve(name, [data / path for path in paths]) for name, paths in CURVES.items()}
-
-
-def one_curve(name: str, sources: Sequence[Path]) -> list[dict[str, Any]]:
-    """Every scheme on one set."""
+def curve(name: str, data: Path) -> list[dict[str, Any]]:
+    """Every scheme on one set: quality, and risk."""
+    sources = [data / path for path in CURVES[name]]
     schemas = ROOT / "examples" / "schemas"
     schema = load_schema(schemas / f"{name}.toml")
     (left, left_truth), (right, right_truth) = (cleaned(path, schema) for path in sources)
@@ -285,7 +285,6 @@ def one_curve(name: str, sources: Sequence[Path]) -> list[dict[str, Any]]:
     def add(scheme: str, title: str, used: LinkageSchema, quality: dict[str, Any], **more: Any) -> None:
         told(f"{name}, {title}: {quality}")
         chosen = ON_CLKS if registry.scheme(scheme).clk else ON_TOKENS
-        chosen = chosen + MORE if scheme in ("keyed", "broad") else chosen
         risk = risks(left, used, scheme, chosen)
         known = attacked(KNOWN[0], left, used, scheme, KNOWN[1])
         found.append({"scheme": scheme, "title": title, **more, **quality, **risk, "known_plaintext": known})
@@ -300,8 +299,9 @@ def one_curve(name: str, sources: Sequence[Path]) -> list[dict[str, Any]]:
         more = {"floor": company, "passes": len(plan.passes)}
         title = f"planned passes, {company:.1%}"
         add("keyed", title, plan, pass_quality(sources, opened(plan)), **more)
-        title = f"planned passes without decoys, {company:.1%}"
-        add("bare", title, plan, pass_quality(sources, opened(without_decoys(plan))), **more)
+        if company == BARE:
+            title = f"planned passes without decoys, {company:.1%}"
+            add("bare", title, plan, pass_quality(sources, opened(without_decoys(plan))), **more)
     return found
 
 
@@ -349,7 +349,11 @@ def curve_lines(rows: list[dict[str, Any]]) -> list[str]:
     return [*lines, ""]
 
 
-PARTS: dict[str, Callable[[Path], Any]] = {"audits": audits, "growth": growth, "curve": curve}
+PARTS: dict[str, Callable[[Path], Any]] = {
+    **{f"audit-{name}": partial(audit, name) for name in ("essnet", "demo")},
+    "growth": growth,
+    **{f"curve-{name}": partial(curve, name) for name in CURVES},
+}
 
 
 def main() -> None:
@@ -372,22 +376,22 @@ def main() -> None:
         found[name]["cpu_seconds"] = round(time.process_time() - begin)
         if target is not None:
             target.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    if target is not None and "curve" in found:
-        for name, points in found["curve"]["figures"].items():
-            picture = target.with_name(f"attacks-{name}.svg")
-            picture.write_text(drawn(points, name), encoding="utf-8")
+        if target is not None and name.startswith("curve-"):
+            data_set = name.removeprefix("curve-")
+            picture = drawn(found[name]["figures"], data_set)
+            target.with_name(f"attacks-{data_set}.svg").write_text(picture, encoding="utf-8")
     if options.json:
         print(json.dumps(found, indent=1, ensure_ascii=False))
         return
     show(header())
     for name in options.parts:
         figures = found[name]["figures"]
-        if name == "audits":
-            lines = [line for one, report in figures.items() for line in audit_lines(one, report)]
+        if name.startswith("audit-"):
+            lines = audit_lines(name, figures)
         elif name == "growth":
             lines = growth_lines(figures)
         else:
-            lines = [line for one, points in figures.items() for line in (one, "", *curve_lines(points))]
+            lines = [name, "", *curve_lines(figures)]
         print("\n".join(lines))
 
 
