@@ -32,6 +32,9 @@ from pseudolink.cli.common import (
 @click.option("--release-key", type=READABLE, required=True, help="The release key, for pseudonyms.")
 @click.option("-o", "--output", type=NEW_PATH, required=True, help="New folder for the dataset.")
 @click.option("--accept", is_flag=True, help="Accept the disclosure report; without it a terminal asks.")
+@click.option(
+    "--withdrawals", type=READABLE, multiple=True, help="A custodian's withdrawal; give every one you hold."
+)
 @click.option("--ledger", type=NEW_PATH, help="Where the receipt goes; default ledger.jsonl beside --output.")
 @passphrase_option
 @json_option
@@ -44,6 +47,7 @@ def release(
     release_key: Path,
     output: Path,
     accept: bool,
+    withdrawals: tuple[Path, ...],
     ledger: Path | None,
     passphrase_file: Path | None,
     as_json: bool,
@@ -63,6 +67,7 @@ def release(
         output=output,
         ledger=ledger or output.parent / "ledger.jsonl",
         accept=lambda report: _accepted(report, accept),
+        withdrawals=withdrawals,
     )
     result = {
         "folder": str(found.folder),

@@ -36,6 +36,8 @@ from pseudolink.release.dataset import assemble, families_table, records_of, req
 from pseudolink.release.families import Families, carries, family_links
 from pseudolink.release.microdata.protect import protect
 from pseudolink.release.microdata.rules import parse_rules
+from pseudolink.roles.exchange import Exchange
+from pseudolink.roles.receiving import dropped, dropped_from_map, receive
 from pseudolink.seal.package import file_digest, open_package
 
 FORMAT = "pseudolink/release/1"
@@ -76,6 +78,7 @@ def release(
     output: Path,
     ledger: Path,
     accept: Accept | None = None,
+    withdrawals: Sequence[Path] = (),
     today: date | None = None,
 ) -> Released:
     """
@@ -85,6 +88,7 @@ def release(
         output: new folder; gets the dataset as Parquet and CSV, its description as JSON and, where the
             agreement has disclosure rules, the report of what they did.
         accept: is shown that report; without it, or when it says no, nothing is released.
+        withdrawals: packages of custodians; their records are dropped from links and payloads first.
 
     Raises:
         PseudolinkError: whatever does not fit; no output is left then.
@@ -95,15 +99,21 @@ def release(
     party = require_own_key(agreed, key)
     if party.role != "releaser":
         raise NotPermittedError(f"{party.id!r} is not the releaser; only the releaser makes a release")
+    exchange = Exchange(ledger, party.id)
     with files.new_folder(output) as folder:
         plain = folder / "opened.parquet"
         manifest = open_package(
             link_map, plain, agreement=agreed, recipient=key, artefact="link_map", today=today
         )
+        exchange.take(manifest)
         repeated = _duplicates(manifest, agreed)
         found = linkmap.load(plain, duplicates=repeated)
         plain.unlink()
-        tables, digests = _payloads(payload_packages, plain, agreed, key, today)
+        tables, digests = _payloads(payload_packages, plain, agreed, key, today, exchange)
+        gone = receive(withdrawals, agreed, key, exchange, folder, today)
+        exchange.require_withdrawals()
+        found = dropped_from_map(found, gone, agreed.cohort.id) if gone else found
+        tables = {one: dropped(held, gone.get(one, frozenset())) for one, held in tables.items()}
         families = _families(found, tables, agreed, repeated)
         names = {"cohort": agreed.cohort.id, "programme": _programme(agreed, release_key)}
         family = partial(release_key.family, agreed.project)
@@ -141,6 +151,8 @@ def release(
                 "payloads": digests,
                 "rows": table.num_rows,
                 "columns": len(table.column_names),
+                "keys": {"release": release_key.fingerprint},
+                **exchange.details(),
                 PARQUET: file_digest(folder / PARQUET),
                 CSV: file_digest(folder / CSV),
                 **{f"{name}.parquet": file_digest(folder / f"{name}.parquet") for name in further},
@@ -206,7 +218,12 @@ def _columns(table: pa.Table) -> dict[str, Any]:
 
 
 def _payloads(
-    packages: Sequence[Path], plain: Path, agreed: Agreement, key: PartyKey, today: date
+    packages: Sequence[Path],
+    plain: Path,
+    agreed: Agreement,
+    key: PartyKey,
+    today: date,
+    exchange: Exchange,
 ) -> tuple[dict[str, pa.Table], dict[str, str]]:
     tables: dict[str, pa.Table] = {}
     digests = {}
@@ -215,6 +232,7 @@ def _payloads(
         manifest = open_package(
             package, plain, agreement=agreed, recipient=key, artefact="payload", today=today
         )
+        exchange.take(manifest)
         sender = agreed.party(manifest.sender)
         if sender.id in tables:
             problems.append(Problem(sender.id, "has sent two payloads; release one delivery of each party"))
