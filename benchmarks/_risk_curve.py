@@ -11,7 +11,7 @@ WIDTH, HEIGHT = 860, 520
 LEFT, RIGHT, TOP, BOTTOM = 70, 210, 50, 60
 #: Shares at and below this stand at the left edge: nobody was named.
 LEAST = 0.0001
-LOWEST = 0.60
+LOWEST = 0.90
 COLOURS = {"keyed": "#0b6e4f", "bare": "#c98500", "other": "#8c1c13"}
 LEGEND = (
     ("keyed", "planned passes, decoys"),
@@ -52,10 +52,10 @@ def drawn(points: Sequence[dict[str, Any]], name: str) -> str:
         x = _x(share)
         parts.append(f'<path d="M{x:.1f} {TOP}V{HEIGHT - BOTTOM}" stroke="#e2e2e2"/>')
         parts.append(_text(x, HEIGHT - BOTTOM + 18, words, anchor="middle"))
-    for tenth in range(6, 11):
-        y = _y(tenth / 10)
+    for hundredth in range(90, 101, 2):
+        y = _y(hundredth / 100)
         parts.append(f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="#e2e2e2"/>')
-        parts.append(_text(LEFT - 8, y + 4, f"{tenth / 10:.1f}", anchor="end"))
+        parts.append(_text(LEFT - 8, y + 4, f"{hundredth / 100:.2f}", anchor="end"))
     bound = _x(0.005)
     parts.append(f'<path d="M{bound:.1f} {TOP}V{HEIGHT - BOTTOM}" stroke="#555" stroke-dasharray="4 4"/>')
     parts.append(_text(bound + 4, HEIGHT - BOTTOM - 8, "bound: 0.5 %", size=11))
@@ -93,7 +93,7 @@ def drawn(points: Sequence[dict[str, Any]], name: str) -> str:
             _text(WIDTH - RIGHT + 16, at, f"{number}  {label}", size=11, more=f' fill="{COLOURS[kind]}"')
         )
     for place, (kind, words) in enumerate(LEGEND):
-        x = LEFT + 150 * place
+        x = LEFT + 180 * place
         parts.append(f'<circle cx="{x + 5}" cy="37" r="5" fill="{COLOURS[kind]}"/>')
         parts.append(_text(x + 15, 41, words, size=11))
     return "\n".join([*parts, "</svg>", ""])
