@@ -125,6 +125,7 @@ def test_an_output_that_is_there_is_not_touched(project: Project, tmp_path):
 
 def test_a_wrong_passphrase_opens_no_key(project: Project, tmp_path):
     (tmp_path / "phrase").write_text("not the passphrase of anybody\n")
+    (tmp_path / "phrase").chmod(0o600)
     arguments = project.encode(tmp_path / "out", **{"passphrase-file": tmp_path / "phrase"})
     refused(run(*arguments), "PL-KEY-02", tmp_path, "phrase")
 
