@@ -215,6 +215,8 @@ class Canary:
     scheme: name of a scheme. figure, at_least: as in :class:`Bound`, the other way round.
     needs: rows of the reference without which the canary cannot run (it is then left out; an
         attack none of whose canaries ran makes the audit INVALID).
+    below: people of the reference from which another canary takes its place: success grows with
+        them, and so does what must be reached.
     full: run only with ``--full``.
     """
 
@@ -223,6 +225,7 @@ class Canary:
     figure: str
     at_least: float
     needs: int = 0
+    below: int | None = None
     full: bool = False
 
 

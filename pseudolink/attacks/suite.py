@@ -129,7 +129,13 @@ def audit(
         The audit. Same laboratory, secret and seed, same figures.
     """
     chosen = registry.attacks() if attacks is None else tuple(attacks)
-    canaries = [(one, canary) for one in chosen for canary in one.canaries if wanted.full or not canary.full]
+    people = len(np.unique(lab.population.source))
+    canaries = [
+        (one, canary)
+        for one in chosen
+        for canary in one.canaries
+        if (wanted.full or not canary.full) and (canary.below is None or people < canary.below)
+    ]
     settings = [(one, setting) for one in chosen for setting in one.settings(wanted)]
     total = len(canaries) + len(settings)
     trials = []

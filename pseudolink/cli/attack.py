@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,6 @@ def run(
     Ends with status 0 on PASS and 3 on FAIL or INVALID. Without --truth the canaries still run, but
     guesses at people cannot be scored and the verdict is INVALID.
     """
-    from pseudolink import files
     from pseudolink.attacks.attack import Wanted
     from pseudolink.report.attack import render
     from pseudolink.roles import auditor
@@ -130,11 +130,7 @@ def run(
         )
     if encodings is not None and overlap < 1:
         raise UsageError("--overlap is for --self: encodings from a file overlap as they do")
-    if output is not None and output == html:
-        raise UsageError("the report and its page need two names")
-    for path in (output, html):
-        if path is not None:
-            files.refuse_existing(path)
+    _two_new(output, html)
     wanted = Wanted(sample, overlap, reference_errors, full, seed)
     numbers = [one.strip().upper() for one in (attacks or "").split(",") if one.strip()]
     request = auditor.Request(
@@ -142,16 +138,35 @@ def run(
     )
     with progress() as report:
         found = auditor.audit(request, report)
-    if output is not None:
-        files.write_bytes(output, json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False).encode())
-    if html is not None:
-        files.write_bytes(html, render(found).encode())
+    _written(output, html, found, render)
     emit(found, _text(found), as_json=as_json)
     for path in (output, html):
         if path is not None:
             say(f"report: {path}")
     if found["verdict"] != "PASS":
         raise SystemExit(NOT_PASSED)
+
+
+def _two_new(output: Path | None, html: Path | None) -> None:
+    """Refuse before the work what could not be written after it."""
+    from pseudolink import files
+
+    if output is not None and output == html:
+        raise UsageError("the report and its page need two names")
+    for path in (output, html):
+        if path is not None:
+            files.refuse_existing(path)
+
+
+def _written(
+    output: Path | None, html: Path | None, found: dict[str, Any], page: Callable[[dict[str, Any]], str]
+) -> None:
+    from pseudolink import files
+
+    if output is not None:
+        files.write_bytes(output, json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False).encode())
+    if html is not None:
+        files.write_bytes(html, page(found).encode())
 
 
 def _text(found: dict[str, Any]) -> str:
@@ -219,4 +234,60 @@ def keys(
     lines.append(found["verdict"])
     emit(found, "\n".join(lines), as_json=as_json)
     if found["fit"]:
+        raise SystemExit(NOT_PASSED)
+
+
+@attack.command(
+    epilog="Example: pseudolink attack release release.parquet --known cohort.csv --on arm "
+    "--on programme_start=start_month --html intruder.html"
+)
+@click.argument("released", type=READABLE, metavar="RELEASE")
+@click.option("--known", type=READABLE, required=True, help="What the intruder holds: one row a person.")
+@click.option(
+    "--on",
+    multiple=True,
+    required=True,
+    metavar="COLUMN",
+    help="A fact in both files, or RELEASE_COLUMN=KNOWN_COLUMN; again for more. family_size is counted "
+    "where there is a family_id.",
+)
+@click.option(
+    "--truth", metavar="COLUMN", help="In both files, equal for one person; used for scoring alone."
+)
+@click.option("--programme-id", default="programme_id", show_default=True, help="Column of IDs in both.")
+@click.option("--at-most", type=click.FloatRange(0, 1), help="Largest share of rows that may get a name.")
+@click.option("-o", "--output", type=NEW_PATH, help="New file for the report (JSON).")
+@click.option("--html", type=NEW_PATH, help="New file for the report as one HTML page.")
+@json_option
+@refusals
+def release(
+    released: Path,
+    known: Path,
+    on: tuple[str, ...],
+    truth: str | None,
+    programme_id: str,
+    at_most: float | None,
+    output: Path | None,
+    html: Path | None,
+    as_json: bool,
+) -> None:
+    """Motivated intruder: who in RELEASE is recognised by what others know?
+
+    Ends with status 3 where more rows get a name than --at-most allows.
+    """
+    from pseudolink.report.attack import render_intruder, share
+    from pseudolink.roles import intrusion
+
+    _two_new(output, html)
+    found = intrusion.trial(released, known, on, truth=truth, programme_id=programme_id, at_most=at_most)
+    _written(output, html, found, render_intruder)
+    without = [
+        f"  without {fact}: {one['count']:,} ({share(one['share'])})"
+        for fact, one in found["singled_out_without"].items()
+    ]
+    lines = [found["sentence"], "singled out", *without]
+    lines += [found["verdict"]] if found["verdict"] else []
+    lines += ["", "not tested: " + "; ".join(found["not_tested"])]
+    emit(found, "\n".join(lines), as_json=as_json)
+    if found["verdict"] == intrusion.FAIL:
         raise SystemExit(NOT_PASSED)

@@ -228,7 +228,9 @@ class Encoding:
         company, *counted = run(
             _done,
             [
-                lambda: floor.measure_passes(_numbered(source), encodings.passes.items()),
+                lambda: floor.measure_passes(
+                    _numbered(source), encodings.passes.items(), alike=self._schema.floor.decoys
+                ),
                 *self._tally.tasks(),
             ],
         )
@@ -260,7 +262,8 @@ class Encoding:
 
     def _company(self, path: Path, source: Index) -> floor.Company:
         names = [one.name for one in self._schema.passes]
-        return floor.measure_passes(_numbered(source), read_tokens(path, names))
+        alike = self._schema.floor.decoys
+        return floor.measure_passes(_numbered(source), read_tokens(path, names), alike=alike)
 
     def _put_down(self, path: Path, measure: bool) -> tuple[Bytes, Index, Index, floor.Company | None]:
         """Write the rows in their new order, and measure company in what was written."""

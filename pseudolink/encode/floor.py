@@ -47,6 +47,9 @@ class Company:
         shares tokens in several passes counts once for each end).
     largest_component: records in the largest connected component; 0 when there is no record.
     passes: the same by pass.
+    alike: of pairs with company, how many share the tokens of which passes: (shared, both, pairs),
+        bit p of the first two for pass number p, ``both`` being where both have a token; the most
+        frequent first. None where it was not asked for.
     """
 
     records: int
@@ -54,6 +57,7 @@ class Company:
     neighbours: int
     largest_component: int
     passes: tuple[PassCompany, ...]
+    alike: tuple[tuple[int, int, int], ...] | None = None
 
     @property
     def share(self) -> float:
@@ -62,7 +66,9 @@ class Company:
 
     def to_json(self) -> dict[str, Any]:
         """Counts alone, for the manifest."""
+        alike = None if self.alike is None else [[f"{s:016x}", f"{b:016x}", n] for s, b, n in self.alike]
         return {
+            **({} if alike is None else {"alike": alike}),
             "records": self.records,
             "company": self.company,
             "neighbours": self.neighbours,
@@ -147,13 +153,44 @@ def _pairs(who: Index, block: Index) -> Index:
 _MOST_PAIRS = 10_000_000
 
 
-def measure(encodings: Encodings) -> Company:
+#: Kinds of pairs that a manifest tells of (encoding-v1 §6.6).
+MOST_ALIKE = 500
+
+
+class _Alike:
+    """Pairs of records with company as numbers, and the passes whose token they share."""
+
+    def __init__(self, records: int) -> None:
+        self.pairs = np.zeros(0, dtype=np.int64)
+        self._shared = np.zeros(0, dtype=np.uint64)
+        self._held = np.zeros(records, dtype=np.uint64)
+
+    def add(self, number: int, record: Numbers, present: npt.NDArray[np.bool_], found: Index) -> None:
+        """Pass ``number``: which rows have a token, and the pairs that share one."""
+        bit = np.uint64(1) << np.uint64(number)
+        self._held[record[present]] |= bit
+        union = np.union1d(self.pairs, found)
+        shared = np.zeros(len(union), dtype=np.uint64)
+        shared[np.searchsorted(union, self.pairs)] = self._shared
+        shared[np.searchsorted(union, found)] |= bit
+        self.pairs, self._shared = union, shared
+
+    def told(self) -> tuple[tuple[int, int, int], ...]:
+        both = self._held[self.pairs >> 32] & self._held[self.pairs & 0xFFFFFFFF]
+        kinds = np.column_stack([self._shared, both])
+        distinct, counts = np.unique(kinds, axis=0, return_counts=True)
+        order = np.lexsort((distinct[:, 1], distinct[:, 0], -counts))[:MOST_ALIKE]
+        kept = zip(distinct[order].tolist(), counts[order].tolist(), strict=True)
+        return tuple((shared, held, count) for (shared, held), count in kept)
+
+
+def measure(encodings: Encodings, *, alike: bool = False) -> Company:
     """Measure company in one extract, by pass and in all."""
-    return measure_passes(encodings.records, encodings.passes.items())
+    return measure_passes(encodings.records, encodings.passes.items(), alike=alike)
 
 
 def measure_passes(
-    records: npt.NDArray[np.uint8], found_passes: Iterable[tuple[str, PassColumns]]
+    records: npt.NDArray[np.uint8], found_passes: Iterable[tuple[str, PassColumns]], *, alike: bool = False
 ) -> Company:
     """
     The same, pass after pass: one pass's tokens are in memory at a time.
@@ -163,15 +200,16 @@ def measure_passes(
 
     Args:
         records: (n, 16) uint8. found_passes: name and tokens of every pass, n rows each.
+        alike: count also which passes pairs share, for operators who cannot see it (decoys).
     """
     record, count = record_index(records)
     company = np.zeros(count, dtype=bool)
     passes = []
     parent, component = np.arange(count, dtype=np.int32), np.ones(count, dtype=np.int32)
-    pairs = np.zeros(0, dtype=np.int64)
+    joined = _Alike(count)
     held = 0
     repeated = 0
-    for name, columns in found_passes:
+    for number, (name, columns) in enumerate(found_passes):
         who, block = _blocks(columns, record)
         alone = np.zeros(count, dtype=bool)
         alone[who] = True
@@ -181,19 +219,19 @@ def measure_passes(
         tokens = int(columns.present.sum())
         largest = int(sizes.max()) if len(sizes) else min(1, tokens)
         passes.append(PassCompany(name, tokens, int(alone.sum()), neighbours, largest))
+        known = held + neighbours // 2 <= _MOST_PAIRS
         if len(who):
             tie(parent, component, *_edges(who, block))
-            if held + neighbours // 2 <= _MOST_PAIRS:
-                pairs = np.union1d(pairs, _pairs(who, block))
-                held += neighbours // 2
-            else:
-                repeated += neighbours
+            held, repeated = (held + neighbours // 2, repeated) if known else (held, repeated + neighbours)
+        found = _pairs(who, block) if known else np.zeros(0, dtype=np.int64)
+        joined.add(number, record, columns.present, found)
     return Company(
         count,
         int(company.sum()),
-        2 * len(pairs) + repeated,
+        2 * len(joined.pairs) + repeated,
         int(component.max(initial=0)),
         tuple(passes),
+        joined.told() if alike else None,
     )
 
 

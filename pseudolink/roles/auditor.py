@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -240,8 +240,7 @@ def try_keys(
     rows = np.sort(rng.permutation(cleaned.rows)[: key_hygiene.ROWS])
     sample = key_hygiene.compact(cleaned.take(rows))
     projects = dict.fromkeys((project, DEFAULT_PROJECT, design.name))
-    # What an attacker tries is made without decoys: they are random and would never fit.
-    plain = replace(keyed_passes.without_decoys(design), canonical=design.canonical)
+    plain = key_hygiene.plain(design)
     fit, tried = [], 0
     for name in projects:
         encoders = {

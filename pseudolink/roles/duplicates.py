@@ -45,7 +45,7 @@ def merge(deliveries: Sequence[Delivery], rules: Rules) -> tuple[list[Delivery],
         deliveries: the cohort's first.
 
     Raises:
-        UsageError: a party that is not there, or the cohort.
+        UsageError: a party that is not there, or the cohort; or decoys hide duplicates.
     """
     strangers = rules.duplicates - {one.party for one in deliveries}
     if strangers:
@@ -54,6 +54,13 @@ def merge(deliveries: Sequence[Delivery], rules: Rules) -> tuple[list[Delivery],
         raise UsageError(
             f"{deliveries[0].party!r} holds the cohort: each of its records is a person of the release",
             advice="Its custodian has to find its duplicates before encoding.",
+        )
+    if rules.duplicates and deliveries[0].schema.floor.decoys:
+        raise UsageError(
+            "under this schema's decoys no two records of one party share a token, so its duplicates "
+            "cannot be found",
+            advice="Their custodian removes them before encoding, in clear text; or agree on a schema "
+            "without decoys.",
         )
     merged, told = [], []
     for one in deliveries:

@@ -66,6 +66,24 @@ class Delivery:
         return compare.company(self.encodings, self.schema)
 
     @cached_property
+    def company_seen(self) -> tuple[Candidates, Presence]:
+        """
+        Pairs of its records that are alike, and what the rows of these pairs could show.
+
+        Where decoys hide them the manifest tells what kinds of pairs there are (encoding-v1, 6.6),
+        and these stand for them: no row of the encodings is behind one.
+        """
+        if not self.schema.floor.decoys:
+            return self.alike, self.shows
+        stated = self.company.get("alike", [])
+        shared = np.asarray([int(one[0], 16) for one in stated], dtype=np.uint64)
+        both = np.asarray([int(one[1], 16) for one in stated], dtype=np.uint64)
+        kind = np.repeat(np.arange(len(stated)), np.asarray([one[2] for one in stated], dtype=np.int64))
+        nothing = np.zeros(len(kind), dtype=np.int64)
+        seen = Presence(both, np.zeros(len(both), dtype=np.int64), self.records)
+        return Candidates(kind, kind, shared[kind], nothing), seen
+
+    @cached_property
     def shows(self) -> Presence:
         """What its rows could show."""
         return compare.shows(self.encodings, self.schema)
@@ -153,7 +171,8 @@ def link_pair(
     )
     report(title, 1, 4)
     model = evidence.build(schema, [left.chance, right.chance])
-    fitted = estimate(model, pairs, (left.alike, left.shows), (right.alike, right.shows))
+    alike = (left.company_seen, right.company_seen)
+    fitted = estimate(model, pairs, (alike[0][0], left.shows), (alike[1][0], right.shows), alike)
     kinds = {name: one.kind for name, one in schema.fields.items()}
     checks.require_matches(fitted, kinds, pair=f"{left.party} and {right.party}")
     report(title, 2, 4)

@@ -117,6 +117,12 @@ def _require_floor(delivery: Delivery) -> None:
     company = len(np.unique(np.concatenate([alike.left, alike.right])))
     component = largest_component(alike, delivery.encodings.rows)
     problems = []
+    if floor.decoys:
+        # Decoys hide company, so the statement is all there is; but none may show.
+        if company:
+            problems.append(Problem("decoys", f"{company:,} records show company; under decoys none does"))
+        company = max(company, delivery.company["company"])
+        component = max(component, delivery.company["largest_component"])
     if company > floor.company * delivery.records:
         problems.append(Problem("company", f"{company:,} of {delivery.records:,} records have company"))
     if component > floor.component:

@@ -9,6 +9,7 @@ Source: specs/package-v1.md, section 3; specs/encoding-v1.md, section 6.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,9 @@ from pseudolink.schema import LinkageSchema
 
 _COMPANY = ("records", "company", "neighbours", "largest_component")
 _PASS = ("tokens", "company", "neighbours", "largest_block")
+_SET = re.compile(r"[0-9a-f]{16}")
+#: Kinds of pairs that a manifest may tell of.
+MOST_ALIKE = 500
 
 
 def statistics_problems(statistics: Mapping[str, Any], schema: LinkageSchema, records: int) -> list[Problem]:
@@ -40,8 +44,9 @@ def _is_count(value: Any) -> bool:
 
 def _company(stated: Any, schema: LinkageSchema, records: int) -> list[Problem]:
     place = "statistics.company"
-    if not isinstance(stated, dict) or set(stated) != {*_COMPANY, "passes"}:
-        return [Problem(place, f"needs {', '.join(_COMPANY)} and passes")]
+    wanted = {*_COMPANY, "passes", *(["alike"] if schema.floor.decoys else [])}
+    if not isinstance(stated, dict) or set(stated) != wanted:
+        return [Problem(place, f"needs {', '.join(sorted(wanted))} and nothing else")]
     if not all(_is_count(stated[name]) for name in _COMPANY):
         return [Problem(place, "must be counts")]
     problems = []
@@ -49,6 +54,7 @@ def _company(stated: Any, schema: LinkageSchema, records: int) -> list[Problem]:
         problems.append(Problem(place, "counts other records than the encodings have"))
     if max(stated["company"], stated["largest_component"]) > records:
         problems.append(Problem(place, "counts more records than there are"))
+    problems += _alike(stated.get("alike", []), schema)
     passes = stated["passes"]
     if not isinstance(passes, list) or not all(
         isinstance(one, dict) and set(one) == {"name", *_PASS} for one in passes
@@ -59,6 +65,24 @@ def _company(stated: Any, schema: LinkageSchema, records: int) -> list[Problem]:
     if not all(_is_count(one[name]) for one in passes for name in _PASS):
         problems.append(Problem(f"{place}.passes", "must be counts"))
     return problems
+
+
+def _alike(stated: Any, schema: LinkageSchema) -> list[Problem]:
+    """encoding-v1 §6.6: (shared, both, pairs), where decoys hide the pairs themselves."""
+    place = "statistics.company.alike"
+    if not isinstance(stated, list) or len(stated) > MOST_ALIKE:
+        return [Problem(place, f"must be a list of at most {MOST_ALIKE}")]
+    for one in stated:
+        if not isinstance(one, list) or len(one) != 3 or not _is_count(one[2]) or not one[2]:
+            return [Problem(place, "each needs two sets of passes and a count of pairs")]
+        if not all(isinstance(text, str) and _SET.fullmatch(text) for text in one[:2]):
+            return [Problem(place, "sets of passes are 16 hexadecimal digits")]
+        shared, both = (int(text, 16) for text in one[:2])
+        if not shared or shared & ~both:
+            return [Problem(place, "passes whose token is shared are some of those that both have")]
+        if both >> len(schema.passes):
+            return [Problem(place, "names a pass that the schema does not have")]
+    return []
 
 
 def _coverage(stated: Any, schema: LinkageSchema, records: int) -> list[Problem]:

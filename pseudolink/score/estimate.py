@@ -11,6 +11,7 @@ Source: specs/scoring-v1.md, sections 4 and 5.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -53,20 +54,28 @@ class Estimate:
         return pairs + self.alike * by_company
 
 
-def _company(states: States, chance: Floats, parties: list[tuple[Candidates, Presence]]) -> Class | None:
+def _company(
+    states: States,
+    chance: Floats,
+    parties: list[tuple[Candidates, Presence]],
+    seen_in: Sequence[Presence],
+) -> Class | None:
     """
     Pairs of one party that are alike more than chance makes them: families, twins, neighbours.
 
     A de-duplicated extract holds no match of itself, so its company shows what records that do
     not match look like when they are not independent.
+
+    Args:
+        parties: pairs of each, and what its rows hold. seen_in: what the rows of those pairs hold.
     """
     counted: list[Counted] = []
     background: list[Floats] = []
     parts: list[tuple[float, Blind]] = []
     rows = sum(p.records for _, p in parties)
-    for pairs, presence in parties:
+    for (pairs, presence), rows_of_pairs in zip(parties, seen_in, strict=True):
         n = presence.records
-        gathered = gather(pairs, presence, presence)
+        gathered = gather(pairs, rows_of_pairs, rows_of_pairs)
         views = count(states, pairs, gathered)
         for view in views:
             background.append(n * (n - 1) / 2 * view.seen.shares(states.by_kind(chance)))
@@ -155,6 +164,7 @@ def estimate(
     pairs: Candidates,
     left: tuple[Candidates, Presence],
     right: tuple[Candidates, Presence],
+    alike: Sequence[tuple[Candidates, Presence]] | None = None,
 ) -> Estimate:
     """
     Fit the model of two parties.
@@ -162,21 +172,23 @@ def estimate(
     Args:
         pairs: candidate pairs between them.
         left, right: each party's company (pairs within it) and what its rows hold.
+        alike: company of each, and what the rows of it hold, where these are not rows of the party.
     """
     states = States(model)
     chance = states.probabilities(chances(model))
     rows = left[1].records, right[1].records
-    company = _company(states, chance, [left, right])
+    seen_in = [held for _, held in alike or (left, right)]
+    company = _company(states, chance, [left, right], seen_in)
     # Two samples of one population: pairs alike within each, with n²/2 pairs, and across, with n₁n₂.
-    alike = 2 * company.total * rows[0] * rows[1] / (rows[0] ** 2 + rows[1] ** 2) if company else 0.0
+    across = 2 * company.total * rows[0] * rows[1] / (rows[0] ** 2 + rows[1] ** 2) if company else 0.0
     other = rows[0] * rows[1] * chance
     if company:
-        other = other + alike * states.probabilities(company.shares)
+        other = other + across * states.probabilities(company.shares)
     layout = Fitting(states, pairs, left[1], right[1], other)
     most = float(min(rows))
     prior = priors(model)
     if not layout.counted:
-        return Estimate(states, chance, Class(prior, 0.0, 1.0, 0, True), company, *rows, alike)
+        return Estimate(states, chance, Class(prior, 0.0, 1.0, 0, True), company, *rows, across)
     fitted = Class(prior, 0.8 * most, 1.0)
     steps = [(independent(layout.counted), 1e-3, 1000), (layout.competing, 1e-5, 180)]
     for expect, close, iterations in steps:
@@ -191,4 +203,4 @@ def estimate(
             close=close,
             iterations=iterations,
         )
-    return Estimate(states, chance, fitted, company, *rows, alike, layout)
+    return Estimate(states, chance, fitted, company, *rows, across, layout)

@@ -72,13 +72,13 @@ def test_the_releaser_is_told_nothing_of_what_other_parties_share(project: Proje
 
 def test_the_receipt_says_by_what_rules_links_were_resolved(project: Project, tmp_path: Path) -> None:
     arguments = project.link(tmp_path / "out")
-    assert run(*arguments, "--assignment", "optimal", "--duplicates", "offending").exit_code == 0
+    assert run(*arguments, "--assignment", "optimal", "--every-pair").exit_code == 0
     publics = {p.id: p.signing_key for p in load_signed(project.agreement).parties}
     receipt = chain.verify(tmp_path / "ledger.jsonl", publics)[-1]
     assert receipt.details["rules"] == {
         "assignment": "optimal",
-        "every_pair": False,
-        "duplicates": ["offending"],
+        "every_pair": True,
+        "duplicates": [],
         "labels": 0,
         "guard": True,
     }
@@ -89,6 +89,14 @@ def test_duplicates_are_only_of_a_party_beside_the_cohort(
     project: Project, tmp_path: Path, party: str
 ) -> None:
     refused(run(*project.link(tmp_path / "out"), "--duplicates", party), "PL-USE-01")
+    assert not (tmp_path / "out").exists()
+
+
+def test_duplicates_are_not_looked_for_where_decoys_hide_them(project: Project, tmp_path: Path) -> None:
+    """Finding none would read as if there were none."""
+    said = run(*project.link(tmp_path / "out"), "--duplicates", "offending")
+    refused(said, "PL-USE-01")
+    assert "decoys" in said.stderr
     assert not (tmp_path / "out").exists()
 
 

@@ -63,6 +63,21 @@ def by_force(cells: dict[str, list[int | None]], records: list[int]) -> dict[str
     }
 
 
+def test_kinds_of_pairs_are_counted_without_naming_a_record() -> None:
+    """Two pairs share pass a alone, one of them with nobody in b; one pair shares both."""
+    found = floor.measure(
+        encodings_of({"a": [1, 1, 2, 2, 3, 3, 4], "b": [5, 6, None, 7, 8, 8, 9]}), alike=True
+    )
+    assert found.alike == ((0b01, 0b01, 1), (0b01, 0b11, 1), (0b11, 0b11, 1))
+    assert found.to_json()["alike"][0] == ["0000000000000001", "0000000000000001", 1]
+    assert "alike" not in floor.measure(encodings_of({"a": [1, 1]})).to_json()
+
+
+def test_versions_of_one_record_are_one_end_of_a_kind_of_pair() -> None:
+    found = floor.measure(encodings_of({"a": [1, 1, 1], "b": [2, 3, 3]}, [7, 7, 8]), alike=True)
+    assert found.alike == ((0b11, 0b11, 1),)
+
+
 @given(extracts())
 def test_company_is_what_counting_all_pairs_gives(extract: tuple[Any, list[int]]) -> None:
     cells, records = extract

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
-from made_people import Party, Row, correct, delivered, people, spoiled
+from made_people import SCHEMA, Party, Row, correct, delivered, people, spoiled
 
+from pseudolink.encode import decoys, floor
+from pseudolink.encode.tokens import KeyRing
 from pseudolink.errors import UsageError
+from pseudolink.keys.linkage import LinkageKey
 from pseudolink.roles.linkage import PairLinkage, link_pair, pair_summary
 
 
@@ -97,3 +101,43 @@ def test_a_threshold_that_is_given_is_used() -> None:
 def test_a_threshold_and_a_least_precision_cannot_both_be_had() -> None:
     with pytest.raises(UsageError):
         linked(*two(800, 400), threshold=0.5, min_precision=0.9)
+
+
+# ---------------------------------------------------------------- under decoys
+
+
+def hidden(party: Party) -> Party:
+    """The same delivery under decoys, with what its manifest then tells of company."""
+    limits = {**SCHEMA.canonical["floor"], "decoys": True}
+    schema = replace(
+        SCHEMA, floor=replace(SCHEMA.floor, decoys=True), canonical={**SCHEMA.canonical, "floor": limits}
+    )
+    ring = KeyRing.derived(LinkageKey(bytes(range(32))).derive, schema, "test", party.delivery.party)
+    told = floor.measure(party.delivery.encodings, alike=True).to_json()
+    shown = decoys.with_decoys(party.delivery.encodings, schema, ring)
+    return replace(party, delivery=replace(party.delivery, encodings=shown, schema=schema, company=told))
+
+
+@pytest.mark.parametrize(("rows", "shared"), [(1500, 0), (1500, 15), (1000, 500)])
+def test_decoys_do_not_make_strangers_who_are_alike_into_links(rows: int, shared: int) -> None:
+    """Twins and families are told of by kind of pair; without that 23 links are made where 15 are right."""
+    plain = two(rows, shared)
+    open_, right = linked(*plain)
+    found, still_right = linked(*(hidden(one) for one in plain))
+    assert len(hidden(plain[0]).delivery.alike) == 0, "nothing of it shows in the encodings"
+    assert abs(len(found.accepted) - len(open_.accepted)) <= 2
+    assert abs(still_right - right) <= 2
+    if shared:
+        assert found.expected[0] == pytest.approx(open_.expected[0], abs=0.02)
+        assert found.expected[1] == pytest.approx(open_.expected[1], abs=0.05)
+
+
+def test_without_what_is_told_of_company_the_links_are_worse() -> None:
+    """So that the test above can fail."""
+    sides = [hidden(one) for one in two(1500, 15)]
+    silent = [
+        replace(one, delivery=replace(one.delivery, company={**one.delivery.company, "alike": []}))
+        for one in sides
+    ]
+    found, right = linked(*silent)
+    assert len(found.accepted) - right > 4

@@ -82,7 +82,10 @@ EXACT = Attack(
     settings=_exact,
     stage=stage,
     applies=holds_tokens,
-    canaries=(Canary("broad", Setting(), "rate", 0.9, needs=5_000),),
+    canaries=(
+        Canary("broad", Setting(), "rate", 0.9, needs=20_000),
+        Canary("broad", Setting(), "rate", 0.5, needs=5_000, below=20_000),
+    ),
     assumes=(
         f"{DIFFER:.0%} of the values differ between the two files.",
         "No bound is claimed: whoever has both files in clear text knows who is in them, and learns "
@@ -103,7 +106,10 @@ REGISTER = Attack(
     stage=stage,
     applies=holds_tokens,
     bounds=(Bound("rate", 0.005, "at most 0.5 % of all records"),),
-    canaries=(Canary("broad", Setting(errors=0.05), "rate", 0.5, needs=20_000),),
+    canaries=(
+        Canary("broad", Setting(errors=0.05), "rate", 0.5, needs=20_000),
+        Canary("broad", Setting(errors=0.05), "rate", 0.1, needs=5_000, below=20_000),
+    ),
     assumes=(
         f"{DIFFER:.0%} of the values differ between the two files, and 5 % between each and the register.",
     ),

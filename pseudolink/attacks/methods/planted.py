@@ -114,7 +114,11 @@ ATTACK = Attack(
     stage=stage,
     applies=holds_tokens,
     bounds=(Bound("rate", 0.005, "at most 0.5 % of the people who were not planted"),),
-    canaries=(Canary("broad", Setting(extra={SHARE: 0.05}), "rate", 0.5, needs=5_000),),
+    canaries=(
+        Canary("broad", Setting(extra={SHARE: 0.05}), "rate", 0.5, needs=20_000),
+        Canary("broad", Setting(extra={SHARE: 0.05}), "rate", 0.1, needs=10_000, below=20_000),
+        Canary("broad", Setting(extra={SHARE: 0.05}), "rate", 0.02, needs=5_000, below=10_000),
+    ),
     assumes=(
         "The people planted are themselves found, and not counted: an agency and the linkage unit "
         "together can always do that.",

@@ -176,8 +176,8 @@ ATTACK = Attack(
         Bound("fill_r2", 0.05, "fill does not tell how long a value is"),
     ),
     canaries=(
-        Canary("clk", Setting(4_000), "correlation", 0.9, needs=1_000),
-        Canary("clk", Setting(4_000), "fill_r2", 0.9, needs=1_000),
+        Canary("clk", Setting(4_000), "correlation", 0.7, needs=1_000),
+        Canary("clk", Setting(4_000), "fill_r2", 0.6, needs=1_000),
     ),
     assumes=("Up to 3,000 rows, drawn at random; lengths of values come from the truth.",),
 )

@@ -132,7 +132,7 @@ ATTACK = Attack(
     applies=holds_tokens,
     bounds=(Bound("read", 0.001, "the values of at most 0.1 % of the records in any pass"),),
     canaries=(
-        Canary("surname", Setting(), "read_by_count", 0.3, needs=5_000),
+        Canary("surname", Setting(), "read_by_count", 0.05, needs=5_000),
         Canary("surname", ANOTHER, "read_by_rank", 0.05, needs=5_000),
     ),
     assumes=("A value that is read is counted, although a value alone does not always name a person.",),

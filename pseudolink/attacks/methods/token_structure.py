@@ -66,7 +66,8 @@ ATTACK = Attack(
         Bound("correct_without_company", 0, "no record without company"),
     ),
     canaries=(
-        Canary("broad", Setting(), "rate", 0.95, needs=5_000),
+        Canary("broad", Setting(), "rate", 0.95, needs=20_000),
+        Canary("broad", Setting(), "rate", 0.5, needs=5_000, below=20_000),
         Canary("broad", Setting(overlap=0.8), "rate", 0.6, needs=10_000, full=True),
     ),
     assumes=(

@@ -66,6 +66,9 @@ ATTACK = Attack(
     stage=stage,
     applies=holds_tokens,
     bounds=(Bound("rate", 0.005, "at most 0.5 % of all records joined"),),
-    canaries=(Canary("broad", Setting(), "rate", 0.9, needs=5_000),),
+    canaries=(
+        Canary("broad", Setting(), "rate", 0.9, needs=20_000),
+        Canary("broad", Setting(), "rate", 0.5, needs=5_000, below=20_000),
+    ),
     assumes=("The same people with the same values in both.",),
 )
