@@ -35,7 +35,12 @@ from pseudolink.keys.party import PartyKey, PartyPublic
 
 @dataclass(frozen=True)
 class Party:
-    """One party to an agreement; ``cohort``, ``fields`` and ``attributes`` are a custodian's."""
+    """
+    One party to an agreement; all from ``cohort`` on are a custodian's.
+
+    events: event tables, name and columns. several: attribute and the rule for a person with several
+    records.
+    """
 
     id: str
     name: str
@@ -46,6 +51,8 @@ class Party:
     fields: tuple[str, ...] = ()
     attributes: tuple[str, ...] = ()
     families: bool = False
+    events: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    several: tuple[tuple[str, str], ...] = ()
 
     @cached_property
     def public(self) -> PartyPublic:
@@ -168,6 +175,8 @@ def parse_agreement(raw: Mapping[str, Any], source: str | None = None) -> Agreem
             fields=tuple(sorted(model.fields_)),
             attributes=tuple(sorted(model.attributes)),
             families=model.families,
+            events=tuple(sorted((name, tuple(sorted(columns))) for name, columns in model.events.items())),
+            several=tuple(sorted(model.several.items())),
         )
         for model in models
     )
@@ -205,6 +214,8 @@ def parse_agreement(raw: Mapping[str, Any], source: str | None = None) -> Agreem
                     "attributes": list(one.attributes),
                     # Absent where it is not agreed, so that agreements without it keep their digest.
                     **({"families": True} if one.families else {}),
+                    **({"events": {name: list(c) for name, c in one.events}} if one.events else {}),
+                    **({"several": dict(one.several)} if one.several else {}),
                 }
                 for one in parties
             },

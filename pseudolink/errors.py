@@ -118,6 +118,13 @@ class DoNotLinkError(ProblemsError, InputError):
     what = "do-not-link list"
 
 
+class EventsError(ProblemsError, InputError):
+    """Events that belong to no one record of the extract, or an event table without its columns."""
+
+    code = "PL-INPUT-06"
+    what = "events"
+
+
 # ---------------------------------------------------------------- cleaning
 
 

@@ -4,7 +4,7 @@ The custodian: clean, encode, split and seal an extract. Nothing ever comes back
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from importlib.metadata import version
@@ -34,9 +34,11 @@ from pseudolink.keys.linkage import LinkageKey
 from pseudolink.keys.party import PartyKey
 from pseudolink.ledger import chain
 from pseudolink.roles import carry
+from pseudolink.roles import events as happenings
 from pseudolink.roles.carry import Columns
 from pseudolink.roles.encoding import (
     Options,
+    columns_by_name,
     columns_of,
     coverage,
     encode_table_to,
@@ -60,6 +62,7 @@ class Delivered:
 
     unknown_objections: lines of the list of objections that are nobody's programme ID.
     do_not_link: pairs of records that nothing may join.
+    events: event table -> events sent, and events of no record of the extract.
     records, source: (n, 16) uint8 and (n,) int64, which row of the extract each record ID stands
     for; in memory only, for whoever holds the extract anyway.
     """
@@ -75,6 +78,7 @@ class Delivered:
     source: npt.NDArray[np.int64] = field(repr=False)
     unknown_objections: int = 0
     do_not_link: int = 0
+    events: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -234,6 +238,7 @@ def encode(
     columns: Columns | None = None,
     objections: Path | None = None,
     do_not_link: Path | None = None,
+    events: Mapping[str, Path] | None = None,
     options: Options | None = None,
     encoding: str = "utf-8",
     delimiter: str | None = None,
@@ -246,6 +251,8 @@ def encode(
         output: new folder; gets the encodings for the operator and the payload for the releaser.
         ledger: where the receipt goes.
         do_not_link: list of pairs of people whom nothing may ever join, by ``columns.local_id``.
+        events: files of event tables, by the agreement's name of each; others are looked for in the
+            extract. Both need ``columns.local_id``.
 
     Raises:
         PseudolinkError: whatever does not fit; no output is left then.
@@ -259,6 +266,15 @@ def encode(
     agreed.require_schema(design.digest)
     check = _require_linkage_key(agreed, linkage_key)
     table = read_extract(extract, encoding=encoding, delimiter=delimiter)
+    table, happened = happenings.gathered(
+        table,
+        party,
+        columns.local_id,
+        events or {},
+        encoding=encoding,
+        delimiter=delimiter,
+        source=_name(extract),
+    )
     carried = carry.carried(table, party, columns, _name(extract))
     if party.cohort:
         carry.require_programme_ids(table, carried[payloads.PROGRAMME_ID], _name(extract))
@@ -271,6 +287,10 @@ def encode(
             raise NotPermittedError("only the cohort's custodian has programme IDs to object by")
         table, objecting, unknown = without_objections(table, carried[payloads.PROGRAMME_ID], listed)
     local_ids = table.column(local).to_pylist() if do_not_link else []
+    whole, strangers = table, dict[str, int]()
+    if happened:
+        named = columns_by_name(table, [columns.local_id or ""], source=_name(extract))
+        whole, strangers = happenings.attached(table, named[columns.local_id or ""], happened)
     table = _permitted_fields(table, design, party)
     with files.new_folder(output) as folder:
         write = _Writer(folder, agreed, party, key, check, options.today)
@@ -294,11 +314,12 @@ def encode(
         people = len(np.unique(written.source))
         apart = carry.records_apart(pairs, local_ids, written.source, written.records)
         if apart:
-            whole = folder / "whole.parquet"
-            apart_lists.add(plain, apart, whole)
-            whole.replace(plain)
+            added = folder / "whole.parquet"
+            apart_lists.add(plain, apart, added)
+            added.replace(plain)
         sent = write(ENCODINGS, plain, rows, statistics)
-        payload = payload_table(written.records, written.source, table, carried)
+        payload = payload_table(written.records, written.source, whole, carried)
+        sent_events = {one.name: one.rows - strangers[one.name] for one in happened}
         payload = carry.finished(payload, party, apart)
         payloads.save(payload, plain)
         held = write(PAYLOAD, plain, payload.num_rows, {})
@@ -311,6 +332,7 @@ def encode(
                 "rows": people,
                 "objections": objecting,
                 "do_not_link": len(apart),
+                **({"events": sent_events} if happened else {}),
                 "schema": design.digest,
                 ENCODINGS: sent,
                 PAYLOAD: held,
@@ -329,6 +351,7 @@ def encode(
         written.source,
         unknown,
         len(apart),
+        {name: (count, strangers[name]) for name, count in sent_events.items()},
     )
 
 

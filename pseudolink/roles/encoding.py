@@ -160,7 +160,8 @@ def payload_table(
     Args:
         records, source: (n, 16) uint8 and (n,) int64, the record ID of each row of the extract; the
             versions of a record repeat both, and it gets one row all the same.
-        table: the extract. columns: name in the payload -> column of the extract.
+        table: the extract, with lists of events where there are any. columns: name in the payload ->
+            column of the extract.
     """
     _, first = np.unique(source, return_index=True)
     order = first[encoding.shuffled(len(first))]
@@ -168,11 +169,14 @@ def payload_table(
     rows = pa.array(source[order])
     for name, column in columns.items():
         text = table.column(column).take(rows).cast(pa.string())
-        data[name] = pa.chunked_array([_blank_as_null(chunk) for chunk in text.chunks], type=pa.string())
+        data[name] = pa.chunked_array([blank_as_null(chunk) for chunk in text.chunks], type=pa.string())
+    for name in payloads.event_tables(table):
+        data[payloads.EVENTS + name] = table.column(payloads.EVENTS + name).take(rows)
     return pa.table(data)
 
 
-def _blank_as_null(column: pa.Array) -> pa.Array:
+def blank_as_null(column: pa.Array) -> pa.Array:
+    """Text without blanks at its ends, null where nothing is left."""
     trimmed = pc.utf8_trim_whitespace(column)
     return pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)
 
