@@ -183,7 +183,7 @@ class Reader:
 
     def party(self, place: str, model: PartyModel) -> None:
         for key, names in (("fields", model.fields_), ("attributes", model.attributes)):
-            if len(set(names)) != len(names):
+            if len({name.casefold() for name in names}) != len(names):
                 self.problem(f"{place}.{key}", "names one twice")
             if names and model.role != "custodian":
                 self.problem(f"{place}.{key}", "only a custodian has them")
@@ -214,7 +214,7 @@ class Reader:
                 self.problem(where, "an event table is named by lower-case letters, digits and _")
             elif name in ("linked", "records") or name in model.attributes:
                 self.problem(where, "a column of the release has this name already")
-            if not columns or len(set(columns)) != len(columns):
+            if not columns or len({one.casefold() for one in columns}) != len(columns):
                 self.problem(where, "needs columns, none twice")
             if set(columns) & NOT_ATTRIBUTES:
                 self.problem(where, f"{', '.join(sorted(set(columns) & NOT_ATTRIBUTES))} is no event's")

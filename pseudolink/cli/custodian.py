@@ -61,7 +61,9 @@ def linkage_key_file(keys: Path) -> Path:
 @click.option(
     "--do-not-link", type=READABLE, help="Pairs of local IDs that nothing may ever join, one pair a line."
 )
-@click.option("--local-id", metavar="COLUMN", help="What --do-not-link and events name people by; never sent.")
+@click.option(
+    "--local-id", metavar="COLUMN", help="What --do-not-link and events name people by; never sent."
+)
 @click.option(
     "--events",
     multiple=True,
@@ -176,7 +178,8 @@ def _named_files(words: tuple[str, ...]) -> dict[str, Path]:
         name, equals, path = word.partition("=")
         if not equals or not name.strip() or name.strip() in found or not Path(path).is_file():
             raise UsageError(
-                "--events has the form NAME=FILE, each name once", advice="FILE must be there, as CSV or Parquet."
+                "--events has the form NAME=FILE, each name once",
+                advice="FILE must be there, as CSV or Parquet.",
             )
         found[name.strip()] = Path(path)
     return found

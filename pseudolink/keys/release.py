@@ -25,12 +25,25 @@ PSEUDONYM_CHARACTERS = 20
 class ReleaseKey:
     """The 32 bytes with which the releaser makes pseudonyms."""
 
-    __slots__ = ("_secret",)
+    __slots__ = ("_secret", "parent")
 
-    def __init__(self, secret: bytes) -> None:
+    def __init__(self, secret: bytes, *, parent: str | None = None) -> None:
         if len(secret) != KEY_BYTES:
             raise KeyFileError(f"a release key has {KEY_BYTES} bytes")
         self._secret = bytes(secret)
+        #: The fingerprint of the key that this one was derived from, its own if from none.
+        self.parent = parent or self.fingerprint
+
+    def of_release(self, project: str, recipient: str, release: str) -> ReleaseKey:
+        """
+        The key of one release for one recipient: no two releases have a pseudonym in common.
+
+        Args:
+            release: what names the release, 16 random bytes in hexadecimal.
+        """
+        return ReleaseKey(
+            derive(self._secret, "release", project, recipient, release), parent=self.fingerprint
+        )
 
     @classmethod
     def generate(cls) -> ReleaseKey:

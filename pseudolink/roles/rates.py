@@ -14,12 +14,11 @@ from pathlib import Path
 from pseudolink import files
 from pseudolink.agreement import load_signed, require_own_key, today_utc
 from pseudolink.errors import MixedArtefactsError, NotPermittedError, Problem
-from pseudolink.formats import linkmap
-from pseudolink.formats import payload as payloads
 from pseudolink.keys.party import PartyKey
 from pseudolink.ledger import chain
 from pseudolink.release.rates import FEWEST, ROUNDED_TO, Rate, linkage_rates
-from pseudolink.seal.package import file_digest, open_package
+from pseudolink.roles.arrivals import open_all
+from pseudolink.seal.package import file_digest
 
 FORMAT = "pseudolink/linkage-rates/1"
 FILE = "linkage-rates.json"
@@ -57,27 +56,11 @@ def rates(
     if party.role != "releaser":
         raise NotPermittedError(f"{party.id!r} is not the releaser; only the releaser counts")
     with files.new_folder(output) as folder:
-        plain = folder / "opened.parquet"
-        open_package(link_map, plain, agreement=agreed, recipient=key, artefact="link_map", today=today)
-        links = linkmap.load(plain)
-        plain.unlink()
-        tables, problems = {}, []
-        for package in payload_packages:
-            manifest = open_package(
-                package, plain, agreement=agreed, recipient=key, artefact="payload", today=today
-            )
-            sender = agreed.party(manifest.sender)
-            if sender.id in tables:
-                problems.append(Problem(sender.id, "has sent two payloads; count one delivery of each party"))
-            tables[sender.id] = payloads.load(
-                plain, party=sender.id, permitted=sender.attributes, cohort=sender.cohort
-            )
-            plain.unlink()
-        if agreed.cohort.id not in tables:
-            problems.append(Problem(agreed.cohort.id, "the cohort's payload is missing"))
-        if problems:
-            raise MixedArtefactsError(problems)
-        found = linkage_rates(links, tables, by, cohort=agreed.cohort.id, band=band)
+        with files.scratch_folder(folder / "work") as work:
+            arrived = open_all(link_map, payload_packages, work, agreed=agreed, key=key, today=today)
+            if agreed.cohort.id not in arrived.payloads:
+                raise MixedArtefactsError([Problem(agreed.cohort.id, "the cohort's payload is missing")])
+            found = linkage_rates(arrived.link_map, arrived.payloads, by, cohort=agreed.cohort.id, band=band)
         data = {
             "format": FORMAT,
             "project": agreed.project,
