@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -28,7 +28,8 @@ _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 _MOST_DIGITS = 15
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
-Name = Callable[[str], str]
+#: What a release calls people or families: from IDs as supplied to names, in their order.
+Name = Callable[[Sequence[str]], Sequence[str]]
 
 
 def column_name(party: str, attribute: str) -> str:
@@ -146,7 +147,7 @@ def assemble(
     Args:
         link_map: as ``formats.linkmap`` reads it. tables: party -> payload as ``formats.payload``
             reads it.
-        programme, family: from an ID as supplied to what the release carries.
+        programme, family: from IDs as supplied to what the release carries.
         duplicates: parties that may have several records of a person. several: party -> attribute ->
             what is made of several records: ``first``, ``sum`` or ``list`` (the default: a table).
         families: what person links say of families, where another party carries them.
@@ -246,7 +247,7 @@ def _finished(table: pa.Table, programme: Name) -> pa.Table:
 def _named(ids: pa.ChunkedArray, name: Name) -> pa.ChunkedArray:
     """Names for IDs; each name is made once, however often its ID stands there."""
     encoded = ids.combine_chunks().dictionary_encode()
-    made = pa.array([None if v is None else name(v) for v in encoded.dictionary.to_pylist()], pa.string())
+    made = pa.array(list(name(encoded.dictionary.to_pylist())), pa.string())
     return pa.chunked_array([made.take(encoded.indices)])
 
 
@@ -260,15 +261,15 @@ def families_table(found: Families, family: Name) -> pa.Table:
     Family links for the release, in random order.
 
     Args:
-        family: from a family ID as supplied, or ``party:token``, to its pseudonym.
+        family: from family IDs as supplied, or ``party:token``, to their pseudonyms.
     """
     links = found.links
     table = pa.table(
         {
-            "family_id": pa.array([family(one.family) for one in links], pa.string()),
+            "family_id": pa.array(list(family([one.family for one in links])), pa.string()),
             "party": pa.array([one.party for one in links], pa.string()),
             "party_family": pa.array(
-                [family(f"{one.party}:{one.party_family}") for one in links], pa.string()
+                list(family([f"{one.party}:{one.party_family}" for one in links])), pa.string()
             ),
             "shared": pa.array([one.shared for one in links], pa.int64()),
             "members": pa.array([one.members for one in links], pa.int64()),

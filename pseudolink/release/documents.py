@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from pseudolink.formats import payload as payloads
 from pseudolink.release.dataset import column_name
 from pseudolink.release.joining import FAMILY_PARTY, LINKED, RECORDS, Source
+from pseudolink.release.microdata.anonymity import few
 
 Index = npt.NDArray[np.int64]
 
@@ -188,11 +189,11 @@ def _common(codes: Index, count: int, person: Index | None, families: Index, few
     held = codes >= 0
     if person is None:
         return [bool(n >= fewest) for n in np.bincount(codes[held], minlength=count)]
-    found = np.ones(count, dtype=bool)
+    key = codes[held]
+    rows = np.bincount(key, minlength=count)
+    found = rows >= fewest
     for unit in (person, families[person]):
-        width = int(unit.max(initial=0)) + 1
-        pairs = np.unique(codes[held] * width + unit[held])
-        found &= np.bincount(pairs // width, minlength=count) >= fewest
+        found &= ~few(key, rows, unit[held], fewest)
     return [bool(one) for one in found]
 
 

@@ -135,8 +135,8 @@ class Join:
             grouped = f"GROUP BY {_PERSON}" if party in repeated else ""
             body = "".join(f", {text} AS v{n}" for n, text in enumerate(columns.values()))
             joins.append(
-                f"LEFT JOIN (SELECT {_PERSON}, true AS there{body} FROM {self._linked(party)} {grouped}) {alias} "
-                f"ON {alias}.{_PERSON} = c.{_PERSON}"
+                f"LEFT JOIN (SELECT {_PERSON}, true AS there{body} "
+                f"FROM {self._linked(party)} {grouped}) {alias} ON {alias}.{_PERSON} = c.{_PERSON}"
             )
             wanted.append(((party, LINKED), f"coalesce({alias}.there, false)"))
             for n, name in enumerate(columns):
@@ -197,7 +197,8 @@ class Join:
         """A row for every event of linked records of a party: programme ID and the event's columns."""
         columns = payloads.event_columns(self._tables[party], name)
         wanted = ", ".join(f"e.event.{quoted(one)} AS {quoted(one)}" for one in columns)
-        unnested = f"(SELECT {_PERSON}, unnest({quoted(payloads.EVENTS + name)}) AS event FROM {self._linked(party)})"
+        event = f"unnest({quoted(payloads.EVENTS + name)}) AS event"
+        unnested = f"(SELECT {_PERSON}, {event} FROM {self._linked(party)})"
         return self._run(
             f"SELECT c.{payloads.PROGRAMME_ID}, {wanted} "
             f"FROM {unnested} e JOIN {self._linked(cohort)} c ON c.{_PERSON} = e.{_PERSON}"

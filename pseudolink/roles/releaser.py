@@ -83,13 +83,13 @@ class _Names:
     release: str
     key: ReleaseKey
 
-    def programme(self, value: str) -> str:
+    def programme(self, ids: Sequence[str]) -> Sequence[str]:
         if self.agreed.programme_ids == "as-supplied":
-            return value
-        return self.key.pseudonym(self.agreed.project, value)
+            return ids
+        return self.key.names("pseudonym", self.agreed.project, ids)
 
-    def family(self, value: str) -> str:
-        return self.key.family(self.agreed.project, value)
+    def family(self, ids: Sequence[str]) -> Sequence[str]:
+        return self.key.names("family", self.agreed.project, ids)
 
 
 def release(

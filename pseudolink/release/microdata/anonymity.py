@@ -87,7 +87,7 @@ def failing(codes: Index, need: Need) -> Flags:
     bad = count < need.k
     for units in (need.people, need.families):
         if units is not None:
-            bad |= _few(key, count, units, need.k)
+            bad |= few(key, count, units, need.k)
     for values, least in need.sensitive:
         held = values > 0
         width = int(values.max(initial=0)) + 1
@@ -97,8 +97,8 @@ def failing(codes: Index, need: Need) -> Flags:
     return np.asarray(bad[key], dtype=np.bool_)
 
 
-def _few(key: Index, count: Index, units: Index, k: int) -> Flags:
-    """Classes with fewer than k different units."""
+def few(key: Index, count: Index, units: Index, k: int) -> Flags:
+    """Classes with fewer than k different units; count: the rows of each."""
     # A class of k times as many rows as any unit has is made of k units at least.
     doubtful = (count >= k) & (count < k * int(np.bincount(units).max(initial=0)))
     rows = np.flatnonzero(doubtful[key])
