@@ -7,7 +7,8 @@ Everything is drawn at random: a cohort of so many people in families of three, 
 know half of them each, with attributes and with event tables (absences, spells of work). The packages
 are made first; then `roles.releaser.release` runs in a process of its own, and so does pandas, which
 gets the payloads in the clear and does nothing but the join, the pseudonyms and the writing of the table
-of people. What is printed of each: wall-clock time, largest resident set; and the ratio of the times.
+of people. What is printed of each: wall-clock time, time of processors (what counts
+on a machine with other work), largest resident set; and the ratio of the wall-clock times.
 
 --disclosure adds microdata rules (k-anonymity over four quasi-identifiers) to the agreement.
 
@@ -260,11 +261,12 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.run:
-        start = time.perf_counter()
+        start, busy = time.perf_counter(), time.process_time()
         {"release": run_release, "pandas": run_pandas}[options.run](options.folder)
         seconds = time.perf_counter() - start
+        processor = time.process_time() - busy
         gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        print(json.dumps({"seconds": seconds, "gib": gib}))
+        print(json.dumps({"seconds": seconds, "processor": processor, "gib": gib}))
         return 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -282,7 +284,10 @@ def main() -> int:
         show(header("duckdb", "pandas"))
         print("  ".join(f"{name} {rows:,} rows" for name, rows in sorted(tables.items())))
         for what, one in found.items():
-            print(f"{what:<10}{one['seconds']:>8.1f} s{one['gib']:>8.2f} GiB")
+            print(
+                f"{what:<10}{one['seconds']:>8.1f} s{one['processor']:>8.1f} s of processors"
+                f"{one['gib']:>8.2f} GiB"
+            )
         print(f"ratio of the times {ratio:.2f}; goal (under {SECONDS:.0f} s and {GIB:.0f} GiB): {good}")
     return 0 if good or options.people != 1_000_000 else 1
 
