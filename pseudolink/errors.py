@@ -357,6 +357,13 @@ class TableLedgerError(PseudolinkError):
     code = "PL-TABLE-05"
 
 
+class UnsafeOutputError(ProblemsError):
+    """A model whose estimates would tell of a few people; every rule that it breaks."""
+
+    code = "PL-TABLE-06"
+    what = "model"
+
+
 class DisclosureRulesError(ProblemsError):
     """The disclosure rules of the agreement do not fit the release, or are no rules."""
 

@@ -44,6 +44,10 @@ COMMANDS = {
         "pseudolink.cli.researcher:tables",
         "Researcher: tables in which nobody and no family can be identified.",
     ),
+    "check": (
+        "pseudolink.cli.checking:check",
+        "Researcher: summary statistics and models, before they leave.",
+    ),
     "rates": (
         "pseudolink.cli.rates:rates",
         "Releaser: count by subgroup how many records are linked.",
