@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from pseudolink.errors import Problem, ReleaseError
 from pseudolink.formats.payload import FAMILY_ID, RECORD
 from pseudolink.release.joining import Source, column, names
+from pseudolink.release.microdata.anonymity import distinct
 
 Index = npt.NDArray[np.int64]
 
@@ -91,7 +92,7 @@ def _grouped(
     if families is not None and len(named) <= MOST_GROUPS:
         for n, name in enumerate(named):
             inside = codes == n
-            own[name] = (np.unique(families[inside & ~linked]), np.unique(families[inside & linked]))
+            own[name] = (distinct(families[inside & ~linked]), distinct(families[inside & linked]))
     return {
         name: Group((int(counts[n, 0]), int(counts[n, 1])), own.get(name))
         for n, name in enumerate(named)
@@ -134,7 +135,7 @@ def _together(groups: Sequence[Group]) -> Group:
     known = [one.families for one in groups if one.families is not None]
     families = None
     if known:
-        first, second = (np.unique(np.concatenate([one[side] for one in known])) for side in (0, 1))
+        first, second = (distinct(np.concatenate([one[side] for one in known])) for side in (0, 1))
         families = first, second
     return Group((sides[0], sides[1]), families)
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pseudolink.errors import DisclosureError
-from pseudolink.release.microdata.anonymity import Need, classes
+from pseudolink.release.microdata.anonymity import Need, classes, distinct
 from pseudolink.release.microdata.changing import changed, codes_of, codes_of_all
 from pseudolink.release.microdata.rules import IDS, Rules
 
@@ -102,7 +102,7 @@ def _smallest(key: Index, units: Sequence[Index]) -> int:
     found = []
     for one in units:
         width = int(one.max(initial=0)) + 1
-        pairs = np.unique(key * width + one)
+        pairs = distinct(key * width + one)
         found.append(int(np.bincount(pairs // width).min()))
     return min(found)
 
