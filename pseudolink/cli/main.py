@@ -48,6 +48,7 @@ COMMANDS = {
         "pseudolink.cli.checking:check",
         "Researcher: summary statistics and models, before they leave.",
     ),
+    "attack": ("pseudolink.cli.attack:attack", "Reviewer: measure how many people could be re-identified."),
     "rates": (
         "pseudolink.cli.rates:rates",
         "Releaser: count by subgroup how many records are linked.",
