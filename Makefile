@@ -40,6 +40,11 @@ system:
 	&& apt-get -o DPkg::Lock::Timeout=300 -qq update \
 	&& DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -qq install -y --no-install-recommends chromium; } \
 	|| echo "chromium is not installed: the tests that look at the report will skip" >&2
+	@command -v softhsm2-util >/dev/null 2>&1 \
+	|| { command -v apt-get >/dev/null 2>&1 && [ "$$(id -u)" = 0 ] \
+	&& apt-get -o DPkg::Lock::Timeout=300 -qq update \
+	&& DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -qq install -y --no-install-recommends softhsm2 strace openssl; } \
+	|| echo "softhsm2 is not installed: the tests of keys in hardware will skip" >&2
 
 demo: $(READY)
 	rm -rf $(DEMO)

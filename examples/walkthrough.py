@@ -154,7 +154,7 @@ def main(folder: Path) -> None:
         folder, "release", "linkage-unit/linkage/linkmap.package",
         *(f"{party}/outbox/{party}.payload.package" for party in CUSTODIANS),
         "--agreement", agreement, "--key", f"{releaser}/{releaser}.party.key",
-        "--release-key", f"{releaser}/release.key", "-o", f"{releaser}/release",
+        "--release-key", f"{releaser}/release.key", "--accept", "-o", f"{releaser}/release",
         *passphrase(folder, releaser),
     )  # fmt: skip
 

@@ -13,14 +13,16 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from pseudolink import agreement_signatures as signatures
 from pseudolink import files
-from pseudolink.agreement_rules import FORMAT, Reader
+from pseudolink.agreement_rules import FORMAT, Reader, amendment_problems
 from pseudolink.errors import (
+    AgreementAmendedError,
     AgreementError,
     AgreementExpiredError,
     AgreementUnsignedError,
@@ -39,7 +41,8 @@ class Party:
     One party to an agreement; all from ``cohort`` on are a custodian's.
 
     events: event tables, name and columns. several: attribute and the rule for a person with several
-    records.
+    records. objections: who is left out when one person objects, ``person`` or ``family``; None for
+    other roles.
     """
 
     id: str
@@ -53,6 +56,7 @@ class Party:
     families: bool = False
     events: tuple[tuple[str, tuple[str, ...]], ...] = ()
     several: tuple[tuple[str, str], ...] = ()
+    objections: str | None = None
 
     @cached_property
     def public(self) -> PartyPublic:
@@ -66,6 +70,9 @@ class Agreement:
     A checked agreement; build it with :func:`parse_agreement`, :func:`load_agreement` or
     :func:`pseudolink.agreement.load_signed`.
 
+    first_transfer: the first day of the first version; retention is counted from it.
+    amends: digest of the version before; None in the first.
+    floor: the security floor, ``(company as text, component)``.
     key_check: the check value that every custodian signed; None before that.
     """
 
@@ -81,6 +88,11 @@ class Agreement:
     parties: tuple[Party, ...]
     recipients: Mapping[str, tuple[str, ...]]
     canonical: Mapping[str, Any]
+    floor: tuple[str, int]
+    first_transfer: date
+    version: int = 1
+    amends: str | None = None
+    reviews: tuple[date, ...] = ()
     key_check: str | None = None
 
     @cached_property
@@ -135,18 +147,27 @@ class Agreement:
         if today < self.starts:
             raise AgreementExpiredError(f"the agreement begins on {self.starts.isoformat()}")
 
-    def require_schema(self, schema_digest: str) -> None:
+    def require_schema(self, schema_digest: str, floor: tuple[Any, int] | None = None) -> None:
         """
-        Refuse another linkage schema than the agreed one.
+        Refuse another linkage schema, or another security floor, than the agreed one.
+
+        Args:
+            floor: (company, component) of the schema, where it is at hand.
 
         Raises:
-            SchemaMismatchError: the digests differ.
+            SchemaMismatchError: the digests or the floors differ.
         """
         if schema_digest != self.schema:
             raise SchemaMismatchError(
                 f"the linkage schema {schema_digest[:12]}… is not the agreed one, {self.schema[:12]}…",
                 advice="Use the schema file whose digest the agreement names.",
             )
+        if floor is not None and not self.floor_is(*floor):
+            raise SchemaMismatchError("the schema's security floor is not the one that the parties signed")
+
+    def floor_is(self, company: Any, component: int) -> bool:
+        """Whether a schema's floor is the agreed one."""
+        return Fraction(self.floor[0]) == Fraction(str(company)) and self.floor[1] == component
 
 
 def parse_agreement(raw: Mapping[str, Any], source: str | None = None) -> Agreement:
@@ -177,6 +198,7 @@ def parse_agreement(raw: Mapping[str, Any], source: str | None = None) -> Agreem
             families=model.families,
             events=tuple(sorted((name, tuple(sorted(columns))) for name, columns in model.events.items())),
             several=tuple(sorted(model.several.items())),
+            objections=(model.objections or "person") if model.role == "custodian" else None,
         )
         for model in models
     )
@@ -192,8 +214,18 @@ def parse_agreement(raw: Mapping[str, Any], source: str | None = None) -> Agreem
         disclosure=top.disclosure,
         parties=parties,
         recipients=recipients,
+        floor=(top.floor.company, top.floor.component),
+        first_transfer=top.first_transfer or top.starts,
+        version=top.version,
+        amends=top.amends,
+        reviews=tuple(top.reviews),
         canonical={
             "format": FORMAT,
+            "version": top.version,
+            "amends": top.amends,
+            "first_transfer": (top.first_transfer or top.starts).isoformat(),
+            "reviews": [one.isoformat() for one in top.reviews],
+            "floor": {"company": top.floor.company, "component": top.floor.component},
             "project": top.project,
             "purpose": top.purpose,
             "schema": top.schema_,
@@ -216,6 +248,7 @@ def parse_agreement(raw: Mapping[str, Any], source: str | None = None) -> Agreem
                     **({"families": True} if one.families else {}),
                     **({"events": {name: list(c) for name, c in one.events}} if one.events else {}),
                     **({"several": dict(one.several)} if one.several else {}),
+                    "objections": one.objections,
                 }
                 for one in parties
             },
@@ -258,13 +291,20 @@ def signatures_path(path: Path | str) -> Path:
 
 
 def sign_agreement(
-    path: Path | str, party_key: PartyKey, key_check: str | None = None, *, today: date | None = None
+    path: Path | str,
+    party_key: PartyKey,
+    key_check: str | None = None,
+    *,
+    amends: Path | str | None = None,
+    today: date | None = None,
 ) -> Agreement:
     """
     Sign an agreement file as one of its parties; an earlier signature of that party is replaced.
 
     Args:
         key_check: a custodian's check value of the linkage key (32 hexadecimal characters).
+        amends: the file of the version before, when this one amends it. With the signature, that
+            version is over for this party and for everyone who sees its signatures.
 
     Returns:
         the agreement that was signed.
@@ -284,11 +324,39 @@ def sign_agreement(
         raise NotPermittedError("only a custodian holds the linkage key and signs its check value")
     if key_check is not None and not signatures.is_check(key_check):
         raise WrongKeyError("a check value has 32 hexadecimal characters")
+    _require_amendment(agreement, amends, today)
     line = signatures.make_line(agreement.digest, party_key, key_check, today)
-    target = signatures_path(path)
-    kept = [one for _, one in signatures.read_lines(target) if signatures.party_of(one) != party.id]
-    files.write_bytes(target, b"".join(one + b"\n" for one in [*kept, line]), overwrite=True)
+    _replace_line(signatures_path(path), line, party.id)
+    if amends is not None and any(one.id == party.id for one in load_agreement(amends).parties):
+        over = signatures.make_amended(str(agreement.amends), agreement.digest, party_key, today)
+        _replace_line(signatures_path(amends), over, party.id)
     return agreement
+
+
+def _replace_line(target: Path, line: bytes, party: str) -> None:
+    """Put a party's line in the place of its own earlier one of the same kind."""
+    kind = signatures.kind_of(line)
+    kept = [
+        one
+        for _, one in signatures.read_lines(target)
+        if signatures.party_of(one) != party or signatures.kind_of(one) != kind
+    ]
+    files.write_bytes(target, b"".join(one + b"\n" for one in [*kept, line]), overwrite=True)
+
+
+def _require_amendment(agreement: Agreement, amends: Path | str | None, today: date) -> None:
+    if (agreement.version > 1) != (amends is not None):
+        message = (
+            "sign it together with the version that it amends" if amends is None else "it amends nothing"
+        )
+        raise AgreementError([Problem("amends", message)], advice="--amends names the file of that version.")
+    if amends is not None:
+        old = verify_signatures(amends)
+        problems = amendment_problems(old, agreement)
+        if today > old.expires:
+            problems.append(Problem("amends", "that version has ended; what ended cannot be extended"))
+        if problems:
+            raise AgreementError(problems)
 
 
 def require_own_key(agreement: Agreement, key: PartyKey) -> Party:
@@ -325,6 +393,8 @@ def verify_signatures(path: Path | str) -> Agreement:
     problems: list[Problem] = []
     checks: dict[str, str | None] = {}
     for place, line in signatures.read_lines(target):
+        if signatures.kind_of(line) == signatures.AMENDED:
+            continue
         try:
             party, value = signatures.check_line(line, agreement.digest, parties)
         except ValueError as error:
@@ -346,6 +416,20 @@ def verify_signatures(path: Path | str) -> Agreement:
     return replace(agreement, key_check=next(iter(held.values()), None))
 
 
+def signature_dates(path: Path | str) -> dict[str, str]:
+    """Party -> the day it signed this text, of the signatures that fit."""
+    agreement = load_agreement(path)
+    parties = {one.id: (one.role, one.signing_key) for one in agreement.parties}
+    found = {}
+    for _, line in signatures.read_lines(signatures_path(path)):
+        try:
+            party, _ = signatures.check_line(line, agreement.digest, parties)
+        except ValueError:
+            continue
+        found[party] = signatures.day_of(line)
+    return found
+
+
 def load_signed(path: Path | str, today: date | None = None) -> Agreement:
     """
     Read an agreement that every party has signed and that is in force.
@@ -356,7 +440,15 @@ def load_signed(path: Path | str, today: date | None = None) -> Agreement:
     Raises:
         AgreementError, AgreementUnsignedError: see :func:`verify_signatures`.
         AgreementExpiredError: not in force on ``today`` (default: the current UTC date).
+        AgreementAmendedError: a party has signed a version that amends this one.
     """
     agreement = verify_signatures(path)
     agreement.require_in_force(today or today_utc())
+    parties = {one.id: one.signing_key for one in agreement.parties}
+    by = signatures.amended_by(signatures_path(path), agreement.digest, parties)
+    if by:
+        raise AgreementAmendedError(
+            f"this version {agreement.version} is amended: {', '.join(by)} signed the next one",
+            advice="Use the version that amends it, once every party has signed that.",
+        )
     return agreement

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -28,13 +28,19 @@ SENDERS: Final[Mapping[str, tuple[str, ...]]] = {
     "payload": ("custodian",),
     "link_map": ("operator",),
     "release": ("releaser",),
+    "withdrawal": ("custodian",),
+    "records": ("custodian",),
 }
 RECEIVERS: Final[Mapping[str, tuple[str, ...]]] = {
     "encodings": ("operator",),
     "payload": ("releaser",),
     "link_map": ("releaser",),
     "release": ("researcher", "releaser"),
+    "withdrawal": ("operator", "releaser"),
+    "records": ("custodian",),
 }
+#: Those that an agreement lists recipients of; those of the others follow from it.
+LISTED: Final = ("encodings", "payload", "link_map", "release")
 #: Columns of a payload that are not attributes.
 NOT_ATTRIBUTES: Final = frozenset(
     {"record", "programme_id", "family_id", "family_from", "family_to", "apart"}
@@ -56,9 +62,22 @@ _Text = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[^\x00-\x
 _Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^\S([^\x00-\x1f\x7f]*\S)?$")]
 
 
+class FloorModel(BaseModel):
+    """What the schema's floor must be; a share as text, because the canonical form has no fractions."""
+
+    model_config = _Strict
+    company: Annotated[str, Field(pattern=r"^(0|1|0\.[0-9]{1,6})$")]
+    component: Annotated[int, Field(ge=1)]
+
+
 class TopModel(BaseModel):
     model_config = _Strict
     format: Literal["pseudolink/agreement/1"]
+    version: Annotated[int, Field(ge=1, le=9999)] = 1
+    amends: str | None = None
+    first_transfer: date | None = None
+    reviews: list[date] = []
+    floor: FloorModel
     project: _Line
     purpose: _Text
     schema_: Annotated[str, Field(alias="schema")]
@@ -80,6 +99,7 @@ class PartyModel(BaseModel):
     signing_key: str
     sealing_key: str
     cohort: bool = False
+    objections: Literal["person", "family"] | None = None
     fields_: Annotated[list[str], Field(alias="fields")] = []
     attributes: list[_Line] = []
     families: bool = False
@@ -103,6 +123,44 @@ def last_day(starts: date) -> date:
         return date(min(starts.year + LONGEST_YEARS, 9999), 2, 28)
 
 
+class Terms(Protocol):
+    """What an amendment is judged by; an Agreement has it."""
+
+    @property
+    def digest(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def amends(self) -> str | None: ...
+    @property
+    def project(self) -> str: ...
+    @property
+    def purpose(self) -> str: ...
+    @property
+    def first_transfer(self) -> date: ...
+
+
+def amendment_problems(old: Terms, new: Terms) -> list[Problem]:
+    """
+    What keeps a text from being the next version of another.
+
+    Source: specs/agreement-v1.md, section 6.
+    """
+    found = []
+    if new.amends != old.digest:
+        found.append(Problem("amends", "not the digest of that version"))
+    if new.version != old.version + 1:
+        found.append(Problem("version", f"must be {old.version + 1}"))
+    if new.project != old.project:
+        found.append(Problem("project", "an amendment keeps the project"))
+    if new.purpose != old.purpose:
+        # P1: what people were told their data is for does not change under them.
+        found.append(Problem("purpose", "an amendment keeps the purpose; another one is another agreement"))
+    if new.first_transfer != old.first_transfer:
+        found.append(Problem("first_transfer", f"must stay {old.first_transfer.isoformat()}"))
+    return found
+
+
 class Reader:
     """Collects problems while it reads; each part is judged even when another is wrong."""
 
@@ -120,7 +178,9 @@ class Reader:
             for item in error.errors(include_url=False, include_input=False, include_context=False):
                 where = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in item["loc"])
                 message = item["msg"]
-                if item["type"] == "string_pattern_mismatch":
+                if where.endswith("floor.company"):
+                    message = 'must be a share as text, such as "0.05"'
+                elif item["type"] == "string_pattern_mismatch":
                     message = "must not have control characters, nor spaces at its ends"
                 self.problem(f"{place}{where}".lstrip("."), message)
             return None
@@ -134,8 +194,9 @@ class Reader:
         if type(starts) is date and type(expires) is date:
             if expires <= starts:
                 self.problem("expires", "must be after starts")
-            elif expires > last_day(starts):
+            elif expires > last_day(starts) and type(raw.get("first_transfer")) is not date:
                 self.problem("expires", f"retention is longer than {LONGEST_YEARS} years from starts")
+        self.versions(raw, starts, expires)
         reason = raw.get("programme_ids_reason")
         if raw.get("programme_ids") == "as-supplied" and reason is None:
             self.problem("programme_ids_reason", "as-supplied programme IDs need their reason recorded")
@@ -147,6 +208,31 @@ class Reader:
             for place, message in error.problems:
                 self.problem(f"disclosure.{place}", f"{message}; write a rate as text or as two integers")
         return model
+
+    def versions(self, raw: Mapping[str, Any], starts: object, expires: object) -> None:
+        """Agreement-v1 2.8 and 2.9: what a version names of the one before, and when it is looked at."""
+        version, amends, first = raw.get("version", 1), raw.get("amends"), raw.get("first_transfer")
+        if type(version) is int and version > 1:
+            for key, value in (("amends", amends), ("first_transfer", first)):
+                if value is None:
+                    self.problem(key, "an amended version needs it")
+        elif amends is not None:
+            self.problem("amends", "only for a version above 1")
+        if isinstance(amends, str) and not is_digest(amends):
+            self.problem("amends", "must be the digest of the version before: 64 hexadecimal digits")
+        if type(first) is date and type(starts) is date and type(expires) is date:
+            if first > starts:
+                self.problem("first_transfer", "must not be after starts")
+            if expires > last_day(first):
+                self.problem("expires", f"retention is longer than {LONGEST_YEARS} years from first_transfer")
+        reviews = raw.get("reviews")
+        if isinstance(reviews, list) and all(type(one) is date for one in reviews):
+            if reviews != sorted(set(reviews)):
+                self.problem("reviews", "must be in order, each day once")
+            if type(starts) is date and type(expires) is date:
+                for index, one in enumerate(reviews):
+                    if not starts <= one <= expires:
+                        self.problem(f"reviews[{index}]", "must be within starts and expires")
 
     def parties(self) -> list[PartyModel]:
         found: list[PartyModel] = []
@@ -189,6 +275,8 @@ class Reader:
                 self.problem(f"{place}.{key}", "only a custodian has them")
         if model.role == "custodian" and not model.fields_:
             self.problem(f"{place}.fields", "a custodian needs at least one field that it may encode")
+        if model.objections is not None and model.role != "custodian":
+            self.problem(f"{place}.objections", "only a custodian has a policy on objections")
         if model.cohort and model.role != "custodian":
             self.problem(f"{place}.cohort", "only a custodian holds the cohort")
         if model.families and model.role != "custodian":
@@ -242,7 +330,8 @@ class Reader:
         listed = self.raw.get("parties", [])
         complete = isinstance(listed, list) and len(listed) == len(parties)
         found = {}
-        for artefact, allowed in RECEIVERS.items():
+        for artefact in LISTED:
+            allowed = RECEIVERS[artefact]
             names = raw.get(artefact) if isinstance(raw, dict) else None
             names = [n for n in names if isinstance(n, str)] if isinstance(names, list) else []
             for index, name in enumerate(names):

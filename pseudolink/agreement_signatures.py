@@ -17,8 +17,10 @@ from pseudolink.formats.binary import decode64, encode64
 from pseudolink.keys.party import SIGNATURE_BYTES, PartyKey, verify
 
 FORMAT = "pseudolink/agreement-signature/1"
+AMENDED = "pseudolink/agreement-amended/1"
 _LARGEST = 1024 * 1024
 _SIGNED = ("agreement", "date", "format", "key_check", "party")
+_AMENDED_SIGNED = ("agreement", "by", "date", "format", "party")
 
 
 def message(signed: Mapping[str, Any]) -> bytes:
@@ -49,6 +51,48 @@ def party_of(line: bytes) -> object:
         return canonical.loads(line)["party"]
     except (ArtefactError, KeyError, TypeError):
         return None
+
+
+def kind_of(line: bytes) -> object:
+    try:
+        return canonical.loads(line)["format"]
+    except (ArtefactError, KeyError, TypeError):
+        return None
+
+
+def day_of(line: bytes) -> str:
+    """The day that a checked line says."""
+    return str(canonical.loads(line)["date"])
+
+
+def make_amended(digest: str, by: str, key: PartyKey, day: date) -> bytes:
+    """A party's line that says: I signed the version ``by``, and the version ``digest`` is over."""
+    signed = {"format": AMENDED, "party": key.id, "agreement": digest, "by": by, "date": day.isoformat()}
+    signature = key.sign(AMENDED.encode() + b"\x00" + canonical.dumps(signed))
+    return canonical.dumps({**signed, "signature": encode64(signature)})
+
+
+def amended_by(path: Path, digest: str, parties: Mapping[str, str]) -> list[str]:
+    """
+    The parties that signed a version that amends the one of this digest, in order.
+
+    A line that does not fit is nobody's word, and is passed over.
+    """
+    found = set()
+    for _, line in read_lines(path):
+        if kind_of(line) != AMENDED:
+            continue
+        raw = canonical.loads(line)
+        try:
+            if set(raw) != {*_AMENDED_SIGNED, "signature"} or raw["agreement"] != digest:
+                continue
+            signed = {key: raw[key] for key in _AMENDED_SIGNED}
+            signature = decode64(raw["signature"], SIGNATURE_BYTES)
+            verify(parties[raw["party"]], AMENDED.encode() + b"\x00" + canonical.dumps(signed), signature)
+        except (KeyError, TypeError, ValueError, SignatureError):
+            continue
+        found.add(raw["party"])
+    return sorted(found)
 
 
 def make_line(digest: str, key: PartyKey, key_check: str | None, day: date) -> bytes:

@@ -197,6 +197,12 @@ class AttributeNotPermittedError(ProblemsError, NotPermittedError):
     what = "attributes"
 
 
+class AgreementAmendedError(PseudolinkError):
+    """A party has signed an amendment; the earlier version of the agreement is over."""
+
+    code = "PL-AGREE-07"
+
+
 # ---------------------------------------------------------------- keys
 
 
@@ -216,6 +222,18 @@ class WrongKeyError(PseudolinkError):
     """A key is not the one that the agreement or the artefacts call for."""
 
     code = "PL-KEY-03"
+
+
+class KeyDestroyedError(PseudolinkError):
+    """The key was destroyed; what was sealed under it can no longer be opened."""
+
+    code = "PL-KEY-05"
+
+
+class KeyPlaceError(PseudolinkError):
+    """A key or passphrase stands where it must not: in a repository, or open to others."""
+
+    code = "PL-KEY-06"
 
 
 class KeyExposedError(PseudolinkError):
@@ -245,6 +263,19 @@ class NotARecipientError(PackageError):
     code = "PL-SEAL-03"
 
 
+class ReplayError(PackageError):
+    """An earlier package, where a later one of the same sender has been used already."""
+
+    code = "PL-SEAL-04"
+
+
+class WithdrawalMissingError(ProblemsError):
+    """A withdrawal that was used before is not among those given; people would come back."""
+
+    code = "PL-WITHDRAW-01"
+    what = "withdrawals"
+
+
 class ArtefactError(ProblemsError):
     """What a package or file holds breaks the written format of its artefact."""
 
@@ -257,6 +288,19 @@ class LedgerError(ProblemsError):
 
     code = "PL-LEDGER-01"
     what = "ledger"
+
+
+class LedgerForkError(ProblemsError):
+    """A party has shown two different ledgers; it has rewritten what it did."""
+
+    code = "PL-LEDGER-02"
+    what = "ledgers"
+
+
+class TimestampError(PseudolinkError):
+    """A timestamp file is not one, is not of this ledger, or does not verify."""
+
+    code = "PL-LEDGER-03"
 
 
 # ---------------------------------------------------------------- the floor, linkage, release

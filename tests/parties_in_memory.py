@@ -36,18 +36,19 @@ ROLES = {
 }
 
 
+def seed_of(name: str, use: str, size: int) -> bytes:
+    """The bytes that one private key of a test party is made of."""
+    return hashlib.shake_256(f"pseudolink tests, {use} of {name}".encode()).digest(size)
+
+
 @lru_cache
 def key_of(name: str, party_id: str | None = None) -> PartyKey:
     """The private keys that a name stands for."""
-
-    def seed(use: str, size: int) -> bytes:
-        return hashlib.shake_256(f"pseudolink tests, {use} of {name}".encode()).digest(size)
-
     return PartyKey(
         party_id or name,
-        Ed25519PrivateKey.from_private_bytes(seed("signing", 32)),
-        MLKEM768PrivateKey.from_seed_bytes(seed("mlkem", 64)),
-        X25519PrivateKey.from_private_bytes(seed("x25519", 32)),
+        Ed25519PrivateKey.from_private_bytes(seed_of(name, "signing", 32)),
+        MLKEM768PrivateKey.from_seed_bytes(seed_of(name, "mlkem", 64)),
+        X25519PrivateKey.from_private_bytes(seed_of(name, "x25519", 32)),
     )
 
 
@@ -75,6 +76,8 @@ def _raw() -> dict[str, Any]:
         "expires": date(2031, 3, 31),
         "programme_ids": "pseudonym",
         "objections": "By a list before encoding.",
+        "reviews": [date(2027, 4, 1), date(2029, 4, 1)],
+        "floor": {"company": "0.05", "component": 20},
         "parties": parties,
         "recipients": {
             "encodings": ["unit"],
@@ -107,7 +110,10 @@ def _value(value: Any) -> str:
 
 def toml(raw: dict[str, Any]) -> str:
     """The agreement as a file."""
-    lines = [f"{key} = {_value(value)}" for key, value in raw.items() if key not in ("parties", "recipients")]
+    tables = ("parties", "recipients", "floor")
+    lines = [f"{key} = {_value(value)}" for key, value in raw.items() if key not in tables]
+    if "floor" in raw:
+        lines += ["", "[floor]", *(f"{key} = {_value(value)}" for key, value in raw["floor"].items())]
     for party in raw["parties"]:
         lines += ["", "[[parties]]", *(f"{key} = {_value(value)}" for key, value in party.items())]
     lines += ["", "[recipients]", *(f"{key} = {_value(value)}" for key, value in raw["recipients"].items())]
@@ -124,19 +130,27 @@ def write_agreement(folder: Path, *, sign: bool = True, **changes: Any) -> Path:
     return path
 
 
+def _recipients(agreement: Agreement, artefact: str, sender: str) -> tuple[str, ...]:
+    if artefact == "records":
+        return (sender,)
+    if artefact == "withdrawal":
+        return tuple(sorted({*agreement.recipients["encodings"], *agreement.recipients["payload"]}))
+    return tuple(one.id for one in agreement.recipients_of(artefact))
+
+
 def manifest_of(
     content: bytes, agreement: Agreement, artefact: str = "encodings", /, **changes: Any
 ) -> Manifest:
     """A manifest that the agreement bears out."""
-    senders = {"encodings": "council", "payload": "council", "link_map": "unit", "release": "vault"}
+    sender = {"link_map": "unit", "release": "vault"}.get(artefact, "council")
     values: dict[str, Any] = {
         "artefact": artefact,
         "project": agreement.project,
         "agreement": agreement.digest,
         "schema": agreement.schema,
         "key_check": KEY_CHECK if artefact == "encodings" else None,
-        "sender": senders[artefact],
-        "recipients": tuple(one.id for one in agreement.recipients_of(artefact)),
+        "sender": sender,
+        "recipients": _recipients(agreement, artefact, sender),
         "purpose": agreement.purpose,
         "created": "2026-05-01",
         "expires": "2031-03-31",

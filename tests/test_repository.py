@@ -251,8 +251,10 @@ def test_what_the_code_cites_is_written() -> None:
 def test_every_decision_has_its_parts_and_number() -> None:
     records = sorted((ROOT / "specs" / "adr").glob("*.md"))
     parts = ["Status", "Context", "Options", "Decision", "Cost", "Checked by"]
-    for number, record in enumerate(records, 1):
+    numbers = [record.name[:4] for record in records]
+    assert len(set(numbers)) == len(numbers)
+    for number, record in zip(numbers, records, strict=True):
         text = record.read_text(encoding="utf-8")
-        assert record.name.startswith(f"{number:04}-")
-        assert text.startswith(f"# {number:04} ")
+        assert re.fullmatch(r"\d{4}-[a-z0-9-]+\.md", record.name)
+        assert text.startswith(f"# {number} ")
         assert [part for part in parts if f"\n**{part}.** " not in text] == [], record.name

@@ -55,9 +55,13 @@ def linkage_key_file(keys: Path) -> Path:
     help="Folder with ID.party.key and one linkage.key (or NAME.linkage.key).",
 )
 @click.option("--party", required=True, metavar="ID", help="Who you are in the agreement.")
-@click.option("-o", "--output", type=NEW_PATH, required=True, help="New folder for the two packages.")
+@click.option("-o", "--output", type=NEW_PATH, required=True, help="New folder for the packages.")
 @click.option("--ledger", type=NEW_PATH, help="Where the receipt goes; default ledger.jsonl beside --output.")
-@click.option("--objections", type=READABLE, help="Programme IDs to leave out, one a line.")
+@click.option(
+    "--objections",
+    type=READABLE,
+    help="Who to leave out: programme IDs, one a line, or a table of identifiers.",
+)
 @click.option(
     "--do-not-link", type=READABLE, help="Pairs of local IDs that nothing may ever join, one pair a line."
 )
@@ -83,6 +87,7 @@ def linkage_key_file(keys: Path) -> Path:
 )
 @click.option("--strict", is_flag=True, help="Refuse cells that break a rule instead of counting them.")
 @click.option("--audit", type=READABLE, help="Report of `pseudolink attack`, where the schema requires one.")
+@click.option("--pin-file", type=READABLE, help="PIN of the token, where the linkage key is in one.")
 @encoding_option
 @delimiter_option
 @passphrase_option
@@ -107,20 +112,25 @@ def encode(
     chunk_rows: int,
     strict: bool,
     audit: Path | None,
+    pin_file: Path | None,
     encoding: str,
     delimiter: str | None,
     passphrase_file: Path | None,
     as_json: bool,
 ) -> None:
     """Encode EXTRACT under an agreement and seal it: encodings to the operator, payload to the releaser."""
+    from pseudolink.cli.keeping import ask_pin
     from pseudolink.keys.linkage import LinkageKey
     from pseudolink.keys.party import PartyKey
+    from pseudolink.keys.token import is_reference
     from pseudolink.roles import custodian as role
 
     phrase = ask_passphrase(passphrase_file)
     own = PartyKey.load(keys / f"{party}.party.key", phrase)
     if own.id != party:
         raise WrongKeyError(f"{party}.party.key holds the key of {own.id!r}")
+    linkage = linkage_key_file(keys)
+    in_token = is_reference(linkage)
     with progress() as report:
         report("encode", 0, 1)
         found = role.encode(
@@ -128,7 +138,7 @@ def encode(
             agreement=agreement,
             schema=schema,
             key=own,
-            linkage_key=LinkageKey.load(linkage_key_file(keys), phrase),
+            linkage_key=LinkageKey.load(linkage, ask_pin(pin_file) if in_token else phrase),
             output=output,
             ledger=ledger or output.parent / "ledger.jsonl",
             columns=role.Columns(
@@ -185,3 +195,55 @@ def _named_files(words: tuple[str, ...]) -> dict[str, Path]:
             )
         found[name.strip()] = Path(path)
     return found
+
+
+@click.command(
+    epilog="Example: pseudolink withdraw objections.txt --index outbox/council.records.package "
+    "--agreement agreement.toml --key council.party.key -o council.withdrawal.package"
+)
+@click.argument("listed", type=READABLE, metavar="LIST")
+@click.option("--index", type=READABLE, required=True, help="The records package of the delivery.")
+@click.option("--agreement", type=READABLE, required=True, help="The signed agreement (TOML).")
+@click.option("--key", type=READABLE, required=True, help="This custodian's ID.party.key.")
+@click.option("--schema", type=READABLE, help="With identifiers: the linkage schema.")
+@click.option("--extract", type=READABLE, help="With identifiers: the extract as it was delivered.")
+@click.option("-o", "--output", type=NEW_PATH, required=True, help="The new package.")
+@click.option("--ledger", type=NEW_PATH, help="Where the receipt goes; default ledger.jsonl beside --output.")
+@passphrase_option
+@json_option
+@refusals
+def withdraw(
+    listed: Path,
+    index: Path,
+    agreement: Path,
+    key: Path,
+    schema: Path | None,
+    extract: Path | None,
+    output: Path,
+    ledger: Path | None,
+    passphrase_file: Path | None,
+    as_json: bool,
+) -> None:
+    """
+    Take people who object out of what was delivered already.
+
+    LIST has programme IDs, one a line, or a table of identifiers. The package goes to the linkage unit
+    and the research environment; they give it to link and release as --withdrawals.
+    """
+    from pseudolink.keys.party import PartyKey
+    from pseudolink.roles import withdrawing as role
+
+    found = role.withdraw(
+        listed,
+        index=index,
+        agreement=agreement,
+        key=PartyKey.load(key, ask_passphrase(passphrase_file)),
+        schema=schema,
+        extract=extract,
+        output=output,
+        ledger=ledger or output.parent / "ledger.jsonl",
+    )
+    if found.unknown:
+        say(f"{found.unknown:,} of those listed are nobody in this delivery: compare the spelling")
+    result = {"package": str(found.package), "records": found.records, "unknown": found.unknown}
+    emit(result, f"{found.records:,} records withdrawn: {found.package}", as_json=as_json)

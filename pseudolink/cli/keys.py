@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from pseudolink.agreement import load_agreement
+from pseudolink.cli import keeping
 from pseudolink.cli.common import (
     FOLDER,
     NEW_PATH,
@@ -20,7 +21,7 @@ from pseudolink.cli.common import (
     say,
 )
 from pseudolink.errors import KeyFileError, UsageError
-from pseudolink.keys import ceremony, vault
+from pseudolink.keys import ceremony, token, vault
 from pseudolink.keys.linkage import LinkageKey
 from pseudolink.keys.party import PartyKey, load_public
 from pseudolink.keys.release import ReleaseKey
@@ -28,7 +29,12 @@ from pseudolink.keys.release import ReleaseKey
 
 @click.group()
 def keys() -> None:
-    """Make and show keys. Every private key stays in a file that a passphrase protects."""
+    """Make, show, audit and destroy keys. Every private key stays in a file that a passphrase protects."""
+
+
+keys.add_command(keeping.destroy)
+keys.add_command(keeping.check_certificate)
+keys.add_command(keeping.audit)
 
 
 @keys.command(epilog="Example: pseudolink keys party council -o keys/council")
@@ -68,6 +74,10 @@ def release(output: Path, passphrase_file: Path | None, as_json: bool) -> None:
 @keys.group()
 def linkage() -> None:
     """Make the linkage key: alone (new), or together (contribute, reveal, combine)."""
+
+
+linkage.add_command(keeping.renew)
+linkage.add_command(keeping.store)
 
 
 def _say_key(key: LinkageKey, output: Path, agreement: Path | None, *, as_json: bool) -> None:
@@ -196,7 +206,7 @@ def show(
         public = load_public(file)
         result: dict[str, Any] = {"id": public.id, "fingerprint": public.fingerprint, "holds": "public keys"}
     else:
-        result = vault.describe(file)
+        result = token.describe(file) if token.is_reference(file) else vault.describe(file)
         if agreement is not None and result["purpose"] != "linkage":
             raise UsageError("--agreement goes with a linkage key")
         if fingerprint or agreement is not None:

@@ -23,12 +23,17 @@ COMMANDS = {
         "pseudolink.cli.agreement:agreement",
         "Write, check, sign and show the agreement of all parties.",
     ),
-    "keys": ("pseudolink.cli.keys:keys", "Make and show keys."),
+    "keys": ("pseudolink.cli.keys:keys", "Make, show, audit and destroy keys."),
+    "expire": ("pseudolink.cli.keeping:expire", "List what is past its date, and destroy it on demand."),
     "profile": (
         "pseudolink.cli.profiling:profile",
         "Count coverage and invalid values of an extract by field.",
     ),
     "encode": ("pseudolink.cli.custodian:encode", "Custodian: encode an extract and seal both halves of it."),
+    "withdraw": (
+        "pseudolink.cli.custodian:withdraw",
+        "Custodian: take people who object out of what was delivered.",
+    ),
     "clk": ("pseudolink.cli.clk:clk", "Make CLKs bit for bit as clkhash does, and match them."),
     "link": (
         "pseudolink.cli.operator:link",

@@ -77,6 +77,9 @@ def _expected(parties: str, one: Expected) -> str:
     "--memory", metavar="SIZE", help="That the join may take, such as 4G; default half of the machine's."
 )
 @click.option("--dry-run", is_flag=True, help="Only say, from a sample, what to expect; write nothing.")
+@click.option(
+    "--withdrawals", type=READABLE, multiple=True, help="A custodian's withdrawal; give every one you hold."
+)
 @passphrase_option
 @json_option
 @refusals
@@ -87,6 +90,7 @@ def link(
     key: Path,
     output: Path,
     ledger: Path | None,
+    withdrawals: tuple[Path, ...],
     min_precision: float | None,
     threshold: float | None,
     assignment: str,
@@ -140,6 +144,7 @@ def link(
             rules=rules,
             candidates=candidates,
             memory=allowed,
+            withdrawals=withdrawals,
             report=report,
         )
     for sentence in found.left_out:

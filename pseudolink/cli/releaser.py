@@ -33,6 +33,9 @@ from pseudolink.cli.common import (
 @click.option("-o", "--output", type=NEW_PATH, required=True, help="New folder for the dataset.")
 @click.option("--recipient", metavar="ID", help="Whom it is for, where the agreement names several.")
 @click.option("--accept", is_flag=True, help="Accept the disclosure report; without it a terminal asks.")
+@click.option(
+    "--withdrawals", type=READABLE, multiple=True, help="A custodian's withdrawal; give every one you hold."
+)
 @click.option("--ledger", type=NEW_PATH, help="Where the receipt goes; default ledger.jsonl beside --output.")
 @passphrase_option
 @json_option
@@ -46,6 +49,7 @@ def release(
     output: Path,
     recipient: str | None,
     accept: bool,
+    withdrawals: tuple[Path, ...],
     ledger: Path | None,
     passphrase_file: Path | None,
     as_json: bool,
@@ -66,6 +70,7 @@ def release(
         ledger=ledger or output.parent / "ledger.jsonl",
         recipient=recipient,
         accept=lambda report: _accepted(report, accept),
+        withdrawals=withdrawals,
     )
     result = {
         "folder": str(found.folder),

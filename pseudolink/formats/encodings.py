@@ -49,6 +49,30 @@ class PassColumns:
     present: Flags
     filters: Bytes | None
 
+    def take(self, rows: npt.NDArray[np.int64]) -> PassColumns:
+        """The given rows, in the given order."""
+        filters = None if self.filters is None else self.filters[rows]
+        return PassColumns(self.tokens[rows], self.present[rows], filters)
+
+
+class TakenPasses(Mapping[str, PassColumns]):
+    """Some rows of passes, each taken when it is asked for."""
+
+    def __init__(self, passes: Mapping[str, PassColumns], rows: npt.NDArray[np.int64]) -> None:
+        self._passes, self._rows = passes, rows
+
+    def __getitem__(self, name: str) -> PassColumns:
+        return self._passes[name].take(self._rows)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._passes)
+
+    def __len__(self) -> int:
+        return len(self._passes)
+
+    def __repr__(self) -> str:
+        return f"<TakenPasses {list(self._passes)}>"
+
 
 @dataclass(frozen=True)
 class Encodings:
@@ -70,16 +94,12 @@ class Encodings:
         return len(self.records)
 
     def take(self, rows: npt.NDArray[np.int64]) -> Encodings:
-        """The given rows, in the given order."""
-        return Encodings(
-            self.records[rows],
-            {
-                name: PassColumns(
-                    p.tokens[rows], p.present[rows], None if p.filters is None else p.filters[rows]
-                )
-                for name, p in self.passes.items()
-            },
-        )
+        """The given rows, in the given order; passes that stay on disk do."""
+        records = self.records[rows]
+        there = {bytes(record) for pair in self.apart for record in pair}
+        there &= {bytes(record) for record in records} if there else set()
+        apart = frozenset(pair for pair in self.apart if there.issuperset(pair))
+        return Encodings(records, TakenPasses(self.passes, rows), apart)
 
     @staticmethod
     def join(parts: list[Encodings]) -> Encodings:

@@ -19,7 +19,8 @@ from pseudolink.formats import canonical
 from pseudolink.formats.binary import is_digest
 
 FORMAT = "pseudolink/manifest/1"
-ARTEFACTS: Final = ("encodings", "payload", "link_map", "release")
+ARTEFACTS: Final = ("encodings", "payload", "link_map", "release", "withdrawal", "records")
+MOST_HEADS = 256
 LARGEST_BYTES = 4 * 1024 * 1024
 
 _CHECK = re.compile(r"[0-9a-f]{32}")
@@ -46,6 +47,7 @@ class Manifest:
     key_check: the check value of the linkage key; encodings always have it.
     statistics: counts that the artefact's own specification asks for; no floating point.
     content_sha256: of the artefact before it is sealed.
+    heads: party -> ``{sequence, head}``, the ends of ledgers that the sender knows, its own among them.
     """
 
     artefact: str
@@ -62,6 +64,7 @@ class Manifest:
     software: str
     content_sha256: str
     statistics: Mapping[str, Any] = field(default_factory=dict)
+    heads: Mapping[str, Any] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """
@@ -151,4 +154,21 @@ def _problems(raw: object) -> list[Problem]:
         want("expires", get("expires") >= get("created"), "must not be before created")
     want("rows", type(rows) is int and 0 <= rows <= canonical.LARGEST, "must be a count")
     want("statistics", isinstance(get("statistics"), (dict, Mapping)), "must be an object")
+    want("heads", heads_fit(get("heads")), "must be heads of ledgers by party")
     return found
+
+
+def heads_fit(value: object) -> bool:
+    """Whether this is an object of heads: ``{party: {"sequence": count, "head": digest}}``."""
+    if not isinstance(value, (dict, Mapping)) or len(value) > MOST_HEADS:
+        return False
+    return all(
+        isinstance(party, str)
+        and _PARTY.fullmatch(party) is not None
+        and isinstance(one, (dict, Mapping))
+        and set(one) == {"sequence", "head"}
+        and type(one["sequence"]) is int
+        and 0 <= one["sequence"] <= canonical.LARGEST
+        and is_digest(one["head"])
+        for party, one in value.items()
+    )

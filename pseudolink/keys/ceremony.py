@@ -30,7 +30,7 @@ from pseudolink.errors import (
 from pseudolink.formats import canonical
 from pseudolink.formats.binary import decode64, encode64, is_digest, prefixed
 from pseudolink.keys import vault
-from pseudolink.keys.derive import KEY_BYTES
+from pseudolink.keys.derive import KEY_BYTES, spoken
 from pseudolink.keys.linkage import LinkageKey
 from pseudolink.keys.party import SIGNATURE_BYTES, WRAP_BYTES, PartyKey, PartyPublic, verify, wrap
 
@@ -156,7 +156,8 @@ def contribute(table: Table, key: PartyKey, secret: Path, passphrase: str) -> st
     contribution = secrets.token_bytes(KEY_BYTES)
     commitment = _commit(table.agreement, key.id, contribution)
     kept = {"agreement": table.agreement, "party": key.id, "contribution": encode64(contribution)}
-    vault.write(Path(secret), canonical.dumps(kept), passphrase, "contribution")
+    about = vault.facts(spoken(bytes.fromhex(commitment)[:16]), key.id)
+    vault.write(Path(secret), canonical.dumps(kept), passphrase, "contribution", about)
     raw = {
         "format": COMMITMENT,
         "agreement": table.agreement,

@@ -32,10 +32,20 @@ def derive(secret: bytes, label: str, *context: str) -> bytes:
     Raises:
         ValueError: the label has another form (a NUL in it could imitate the separator).
     """
+    return hmac.digest(secret, fixed_input(label, *context), "sha256")
+
+
+def fixed_input(label: str, *context: str) -> bytes:
+    """
+    What the one HMAC of a derivation is taken over, for keys that do it elsewhere.
+
+    Raises:
+        ValueError: as :func:`derive`.
+    """
     if not _LABEL.fullmatch(label):
         raise ValueError("a label is lower-case letters and -")
     fixed = label.encode() + b"\x00" + prefixed(*(part.encode("utf-8") for part in context))
-    return hmac.digest(secret, _COUNTER + fixed + _LENGTH, "sha256")
+    return _COUNTER + fixed + _LENGTH
 
 
 def derive_each(secret: bytes, label: str, context: Sequence[str], last: Sequence[str]) -> Iterator[bytes]:

@@ -92,12 +92,23 @@ class LinkageKey:
 
     def save(self, path: Path, passphrase: str) -> None:
         """Write a new key file; see :func:`pseudolink.keys.vault.write`."""
-        vault.write(Path(path), self._secret, passphrase, "linkage")
+        vault.write(Path(path), self._secret, passphrase, "linkage", vault.facts(self.fingerprint))
 
     @classmethod
     def load(cls, path: Path, passphrase: str) -> LinkageKey:
-        """Read a key file; see :func:`pseudolink.keys.vault.read`."""
+        """
+        Read a key file, or open the key in a token that a reference names (the passphrase is its PIN);
+        see :func:`pseudolink.keys.vault.read` and :class:`pseudolink.keys.token.TokenLinkageKey`.
+        """
+        from pseudolink.keys import token  # imports this module
+
+        if token.is_reference(Path(path)):
+            return token.TokenLinkageKey.open(Path(path), passphrase)
         return cls(vault.read(Path(path), passphrase, "linkage"))
+
+    def reveal_to_token(self) -> bytes:
+        """The 32 bytes, for a hardware module to keep; nothing else asks for them."""
+        return self._secret
 
     def __repr__(self) -> str:
         return f"<LinkageKey {self.fingerprint}>"

@@ -225,7 +225,7 @@ class PartyKey:
                 "x25519": encode64(self._x25519.private_bytes_raw()),
             }
         )
-        vault.write(private, secret, passphrase, "party")
+        vault.write(private, secret, passphrase, "party", vault.facts(self.public.fingerprint, self.id))
         try:
             files.write_bytes(public, self.public.to_toml().encode())
         except BaseException:

@@ -100,7 +100,7 @@ class ReleaseKey:
 
     def save(self, path: Path, passphrase: str) -> None:
         """Write a new key file; see :func:`pseudolink.keys.vault.write`."""
-        vault.write(Path(path), self._secret, passphrase, "release")
+        vault.write(Path(path), self._secret, passphrase, "release", vault.facts(self.fingerprint))
 
     @classmethod
     def load(cls, path: Path, passphrase: str) -> ReleaseKey:

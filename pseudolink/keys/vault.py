@@ -9,9 +9,13 @@ Source: specs/keys-v1.md, section 2.
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import stat
 import unicodedata
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -20,9 +24,16 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from pseudolink import files
-from pseudolink.errors import ArtefactError, KeyExposedError, KeyFileError, PassphraseError
+from pseudolink.errors import (
+    ArtefactError,
+    KeyDestroyedError,
+    KeyExposedError,
+    KeyFileError,
+    PassphraseError,
+)
 from pseudolink.formats import canonical
 from pseudolink.formats.binary import decode64, encode64
+from pseudolink.keys import certificate, places
 
 FORMAT = "pseudolink/key/1"
 SHORTEST_PASSPHRASE = 12
@@ -51,6 +62,8 @@ _COST = Cost(iterations=3, lanes=4, memory=64 * 1024)
 _MOST = Cost(iterations=16, lanes=16, memory=1024 * 1024)
 _LARGEST_FILE = 64 * 1024
 _SALT, _NONCE, _TAG = 16, 12, 16
+_SPOKEN = re.compile(r"[0-9a-f]{4}(-[0-9a-f]{4}){7}")
+_PARTY = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 
 def _passphrase(text: str, *, new: bool) -> bytes:
@@ -61,6 +74,8 @@ def _passphrase(text: str, *, new: bool) -> bytes:
             f"the passphrase is shorter than {SHORTEST_PASSPHRASE} characters",
             advice="Five or more random words make a good one.",
         )
+    if new:
+        places.refuse_weak(raw)
     if len(raw) > LONGEST_PASSPHRASE:
         raise PassphraseError(f"the passphrase is longer than {LONGEST_PASSPHRASE} characters")
     try:
@@ -80,12 +95,13 @@ def _aad(header: dict[str, Any]) -> bytes:
     return b"pseudolink/key-header/1\x00" + canonical.dumps(header)
 
 
-def protect(secret: bytes, passphrase: str, purpose: str) -> bytes:
+def protect(secret: bytes, passphrase: str, purpose: str, about: Mapping[str, Any] | None = None) -> bytes:
     """
     Seal a secret for one purpose under a passphrase.
 
     Args:
         purpose: one of :data:`PURPOSES`; a file made for one is never read for another.
+        about: public facts that the file carries in clear (:func:`facts`); authenticated with the rest.
 
     Returns:
         the bytes of a key file.
@@ -105,6 +121,8 @@ def protect(secret: bytes, passphrase: str, purpose: str) -> bytes:
         "kdf": {"name": "argon2id", "salt": encode64(salt), **_COST._asdict()},
         "cipher": {"name": "chacha20-poly1305", "nonce": encode64(nonce)},
     }
+    if about is not None:
+        header["about"] = dict(about)
     box = ChaCha20Poly1305(_stretch(stretched, salt, _COST)).encrypt(nonce, secret, _aad(header))
     return canonical.dumps({**header, "sealed": encode64(box)}) + b"\n"
 
@@ -130,7 +148,10 @@ def _parse(data: bytes) -> _Parsed:
         raise damaged
     try:
         raw = canonical.loads(data[:-1])
-        if set(raw) != {"format", "purpose", "kdf", "cipher", "sealed"} or raw["format"] != FORMAT:
+        names = {"format", "purpose", "kdf", "cipher", "sealed"}
+        if set(raw) - {"about"} != names or raw["format"] != FORMAT:
+            raise damaged
+        if not _about_fits(raw.get("about")):
             raise damaged
         kdf, cipher = raw["kdf"], raw["cipher"]
         if set(kdf) != {"name", "salt", "iterations", "lanes", "memory"} or kdf["name"] != "argon2id":
@@ -151,6 +172,27 @@ def _parse(data: bytes) -> _Parsed:
     )
     header = {key: value for key, value in raw.items() if key != "sealed"}
     return _Parsed(header, raw["purpose"], cost, salt, nonce, box)
+
+
+def facts(fingerprint: str | None, party: str | None = None) -> dict[str, Any]:
+    """What a new key file says of itself in clear: its fingerprint, whose it is, the day it was made."""
+    return {"created": datetime.now(UTC).date().isoformat(), "fingerprint": fingerprint, "party": party}
+
+
+def _about_fits(about: object) -> bool:
+    if about is None:
+        return True
+    if not isinstance(about, dict) or set(about) != {"created", "fingerprint", "party"}:
+        return False
+    fingerprint, party = about["fingerprint"], about["party"]
+    try:
+        date.fromisoformat(about["created"])
+    except (TypeError, ValueError):
+        return False
+    spoken = fingerprint is None or (
+        isinstance(fingerprint, str) and _SPOKEN.fullmatch(fingerprint) is not None
+    )
+    return spoken and (party is None or (isinstance(party, str) and _PARTY.fullmatch(party) is not None))
 
 
 def unprotect(data: bytes, passphrase: str, purpose: str) -> bytes:
@@ -185,21 +227,52 @@ def _load(path: Path) -> bytes:
                 )
             return stream.read(_LARGEST_FILE + 1)
     except FileNotFoundError:
+        if certificate.destroyed_here(path):
+            raise _destroyed(path) from None
         raise KeyFileError(f"{path.name}: no such key file") from None
     except OSError as error:
         raise KeyFileError(f"{path.name}: {error.strerror or type(error).__name__}") from None
 
 
-def write(path: Path, secret: bytes, passphrase: str, purpose: str) -> None:
+def _destroyed(path: Path) -> KeyDestroyedError:
+    return KeyDestroyedError(
+        f"{path.name}: this key was destroyed; what was sealed under it cannot be opened any more",
+        advice=f"The certificate is beside it (*{certificate.SUFFIX}).",
+    )
+
+
+def _refuse_destroyed(path: Path, data: bytes) -> None:
+    """A copy of a destroyed key that came back, from a backup perhaps, stays destroyed."""
+    try:
+        about = _parse(data).header.get("about") or {}
+    except KeyFileError:
+        about = {}
+    refuse_certified(path, hashlib.sha256(data).hexdigest(), about.get("fingerprint"))
+
+
+def refuse_certified(path: Path, sha256: str | None, fingerprint: str | None) -> None:
+    """
+    Raises:
+        KeyDestroyedError: a certificate in the folder says that this key was destroyed.
+    """
+    if certificate.destroyed_here(path, sha256, fingerprint):
+        raise _destroyed(path)
+
+
+def write(
+    path: Path, secret: bytes, passphrase: str, purpose: str, about: Mapping[str, Any] | None = None
+) -> None:
     """
     Write a new key file that its owner alone can read; an existing file is never replaced.
 
     Raises:
         OutputExistsError: something is at ``path`` already.
-        PassphraseError: shorter than 12 characters.
+        PassphraseError: shorter than 12 characters, or plainly easy to guess.
+        KeyPlaceError: ``path`` is in a git repository that does not ignore it.
     """
     files.refuse_existing(path)
-    files.write_bytes(path, protect(secret, passphrase, purpose))
+    places.refuse_repository(path)
+    files.write_bytes(path, protect(secret, passphrase, purpose, about))
 
 
 def read(path: Path, passphrase: str, purpose: str) -> bytes:
@@ -208,10 +281,12 @@ def read(path: Path, passphrase: str, purpose: str) -> bytes:
 
     Raises:
         KeyExposedError: other users of the machine can read or change it (POSIX).
+        KeyDestroyedError: a certificate beside it says that this key was destroyed.
         KeyFileError, PassphraseError: as :func:`unprotect`, with the file's name.
     """
     path = Path(path)
     data = _load(path)
+    _refuse_destroyed(path, data)
     try:
         return unprotect(data, passphrase, purpose)
     except (KeyFileError, PassphraseError) as error:
@@ -231,7 +306,38 @@ def describe(path: Path) -> dict[str, Any]:
     except KeyFileError as error:
         raise KeyFileError(f"{path.name}: {error.message}") from None
     kdf = {"name": "argon2id", **parsed.cost._asdict()}
-    return {"file": path.name, "purpose": parsed.purpose, "holds": PURPOSES[parsed.purpose], "kdf": kdf}
+    about = parsed.header.get("about") or {"created": None, "fingerprint": None, "party": None}
+    return {
+        "file": path.name,
+        "purpose": parsed.purpose,
+        "holds": PURPOSES[parsed.purpose],
+        "kdf": kdf,
+        **{key: about[key] for key in ("created", "fingerprint", "party") if about[key] is not None},
+    }
+
+
+def look(path: Path) -> dict[str, Any] | None:
+    """
+    What a key file says of itself, whoever may read it and whether or not it should still exist, for
+    an inventory; None where it is no key file.
+
+    Returns:
+        purpose, kdf, created, fingerprint, party (each perhaps None) and ``sha256`` of the file.
+    """
+    try:
+        with Path(path).open("rb") as stream:
+            data = stream.read(_LARGEST_FILE + 1)
+        parsed = _parse(data)
+    except (KeyFileError, OSError):
+        return None
+    about = parsed.header.get("about") or {"created": None, "fingerprint": None, "party": None}
+    kdf = {"name": "argon2id", **parsed.cost._asdict()}
+    return {"purpose": parsed.purpose, "kdf": kdf, **about, "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def below_cost(kdf: Mapping[str, Any]) -> bool:
+    """Whether a guess at the passphrase costs less than a writer of today makes it cost."""
+    return bool(kdf["iterations"] < _COST.iterations or kdf["memory"] < _COST.memory)
 
 
 def read_passphrase(path: Path) -> str:
@@ -240,9 +346,11 @@ def read_passphrase(path: Path) -> str:
 
     Raises:
         PassphraseError: unreadable, not UTF-8, or the first line is empty.
+        KeyExposedError: other users of the machine can read or change it (POSIX).
     """
     try:
         with path.open("rb") as stream:
+            places.refuse_exposed_passphrase(os.fstat(stream.fileno()).st_mode, path.name)
             first = stream.readline(4 * LONGEST_PASSPHRASE + 2)
         text = first.decode("utf-8-sig").rstrip("\r\n")
     except OSError as error:

@@ -21,6 +21,8 @@ from pseudolink.formats import payload as payloads
 from pseudolink.formats.manifest import Manifest
 from pseudolink.keys.party import PartyKey
 from pseudolink.release.joining import Source
+from pseudolink.roles.exchange import Exchange
+from pseudolink.roles.receiving import dropped, dropped_from_map, receive
 from pseudolink.seal.package import file_digest, open_package
 
 
@@ -48,11 +50,18 @@ def open_all(
     agreed: Agreement,
     key: PartyKey,
     today: date,
+    exchange: Exchange,
+    withdrawals: Sequence[Path] = (),
 ) -> Arrived:
     """
     Open a link map and payloads into a folder that the caller removes.
 
+    Args:
+        exchange: notes what ledgers the packages tell of. withdrawals: packages of custodians; their
+            records are dropped from links and payloads.
+
     Raises:
+        WithdrawalMissingError: one that this party has used before.
         PseudolinkError: whatever is not sealed to this party under this agreement, or not of its form.
         MixedArtefactsError: two payloads of one party.
     """
@@ -60,6 +69,7 @@ def open_all(
     manifest = open_package(
         link_map, plain, agreement=agreed, recipient=key, artefact="link_map", today=today
     )
+    exchange.take(manifest)
     repeated = _duplicates(manifest, agreed)
     found = linkmap.load(plain, duplicates=repeated)
     plain.unlink()
@@ -69,6 +79,7 @@ def open_all(
     for number, package in enumerate(packages):
         plain = folder / f"payload-{number}.parquet"
         sent = open_package(package, plain, agreement=agreed, recipient=key, artefact="payload", today=today)
+        exchange.take(sent)
         sender = agreed.party(sent.sender)
         if sender.id in tables:
             problems.append(Problem(sender.id, "has sent two payloads; one delivery of each party is used"))
@@ -80,12 +91,25 @@ def open_all(
             families=sender.families,
             events=dict(sender.events),
         )
-        # By its path and no partitioning: a folder called "party=x" on the way is no column.
-        tables[sender.id] = ds.dataset(plain, format="parquet", partitioning=None)
+        tables[sender.id] = _data_set(plain)
         digests[sender.id] = file_digest(package)
+    gone = receive(withdrawals, agreed, key, exchange, folder, today)
+    exchange.require_withdrawals()
+    for party, ids in gone.items():
+        if party in tables:
+            kept = dropped(tables[party].to_table(), ids)
+            plain = folder / f"kept-{party}.parquet"
+            payloads.save(kept, plain)
+            tables[party] = _data_set(plain)
+    found = dropped_from_map(found, gone, agreed.cohort.id) if gone else found
     if problems:
         raise MixedArtefactsError(problems)
     return Arrived(found, tables, repeated, dict(sorted(digests.items())), manifest)
+
+
+def _data_set(path: Path) -> Source:
+    # By its path and no partitioning: a folder called "party=x" on the way is no column.
+    return ds.dataset(path, format="parquet", partitioning=None)
 
 
 def _duplicates(manifest: Manifest, agreed: Agreement) -> tuple[str, ...]:

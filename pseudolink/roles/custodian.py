@@ -24,10 +24,11 @@ from pseudolink.clean.profile import profile as profile_of
 from pseudolink.clean.reader import column_key, read_extract
 from pseudolink.encode import floor
 from pseudolink.encode.tokens import Components
-from pseudolink.errors import FloorError, InputError, NotPermittedError, WrongKeyError
+from pseudolink.errors import FloorError, NotPermittedError, WrongKeyError
 from pseudolink.formats import apart as apart_lists
 from pseudolink.formats import attack_report
 from pseudolink.formats import payload as payloads
+from pseudolink.formats import records as indexes
 from pseudolink.formats.cleaned import Cleaned
 from pseudolink.formats.encodings import TOKEN_WORDS, PassColumns
 from pseudolink.formats.manifest import Manifest
@@ -44,8 +45,10 @@ from pseudolink.roles.encoding import (
     coverage,
     encode_table_to,
     payload_table,
-    without_objections,
 )
+from pseudolink.roles.exchange import Exchange
+from pseudolink.roles.objections import leave_out, read_list
+from pseudolink.roles.withdrawing import RECORDS, index_of
 from pseudolink.schema import LinkageSchema, load_schema
 from pseudolink.seal.package import file_digest, seal
 
@@ -53,7 +56,7 @@ ENCODINGS = "encodings"
 PAYLOAD = "payload"
 SUFFIX = ".package"
 
-__all__ = ["Columns", "Delivered", "Profiled", "encode", "profile", "read_objections"]
+__all__ = ["Columns", "Delivered", "Profiled", "encode", "profile"]
 
 
 @dataclass(frozen=True)
@@ -219,14 +222,6 @@ def _require_linkage_key(agreement: Agreement, key: LinkageKey) -> str:
     return check
 
 
-def read_objections(path: Path) -> list[str]:
-    """Programme IDs of people who object, one a line; a heading is harmless."""
-    try:
-        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {path.name}: {type(error).__name__}") from None
-
-
 def encode(
     extract: Any,
     *,
@@ -264,10 +259,10 @@ def encode(
     agreed = load_signed(agreement, options.today)
     party = _custodian(agreed, key)
     design = load_schema(schema)
-    agreed.require_schema(design.digest)
+    agreed.require_schema(design.digest, (design.floor.company, design.floor.component))
     check = _require_linkage_key(agreed, linkage_key)
     table = read_extract(extract, encoding=encoding, delimiter=delimiter)
-    table, happened = happenings.gathered(
+    table, kept, happened = happenings.gathered(
         table,
         party,
         columns.local_id,
@@ -286,10 +281,11 @@ def encode(
     pairs = carry.read_pairs(do_not_link, table, local) if do_not_link else []
     objecting = unknown = 0
     if objections is not None:
-        listed = read_objections(objections)
-        if payloads.PROGRAMME_ID not in carried:
-            raise NotPermittedError("only the cohort's custodian has programme IDs to object by")
-        table, objecting, unknown = without_objections(table, carried[payloads.PROGRAMME_ID], listed)
+        programme, family = carried.get(payloads.PROGRAMME_ID), _family_column(table, carried, columns)
+        listed = read_list(objections, design)
+        out = leave_out(table, listed, design, party, programme=programme, family=family)
+        table, objecting, unknown = out.table, out.left_out, out.unknown
+        kept = kept[out.kept]
     local_ids = table.column(local).to_pylist() if do_not_link else []
     whole, strangers = table, dict[str, int]()
     if happened:
@@ -298,6 +294,7 @@ def encode(
     table = _permitted_fields(table, design, party)
     with files.new_folder(output) as folder:
         write = _Writer(folder, agreed, party, key, check, options.today)
+        write.heads = Exchange(ledger, party.id).outgoing()
         plain = folder / "plain.parquet"
         written, cleaned = encode_table_to(
             plain,
@@ -328,6 +325,10 @@ def encode(
         payload = carry.finished(payload, party, apart)
         payloads.save(payload, plain)
         held = write(PAYLOAD, plain, payload.num_rows, {})
+        index = _index(written, table, kept, carried)
+        indexes.save(index, plain)
+        digest = file_digest(Path(extract)) if isinstance(extract, (str, Path)) else None
+        kept_index = write(RECORDS, plain, index.num_rows, {"extract": digest})
         chain.append(
             ledger,
             key,
@@ -338,9 +339,12 @@ def encode(
                 "objections": objecting,
                 "do_not_link": len(apart),
                 **({"events": sent_events} if happened else {}),
+                "objections_unknown": unknown,
                 "schema": design.digest,
+                "keys": {"linkage": linkage_key.fingerprint},
                 ENCODINGS: sent,
                 PAYLOAD: held,
+                RECORDS: kept_index,
             },
         )
     counts = {name: {"valid": c.valid, "filled": c.filled} for name, c in cleaned.counts.items()}
@@ -360,6 +364,24 @@ def encode(
     )
 
 
+def _family_column(table: pa.Table, carried: dict[str, str], columns: Columns) -> str | None:
+    """The column of family IDs, also of an extract whose payload may not carry them."""
+    named = column_key(columns.family_id)
+    there = next((name for name in table.column_names if column_key(name) == named), None)
+    return carried.get(payloads.FAMILY_ID, there)
+
+
+def _index(written: Any, table: pa.Table, kept: npt.NDArray[np.int64], carried: dict[str, str]) -> pa.Table:
+    """What lets this custodian withdraw people later; sealed to itself."""
+    columns: list[list[str | None] | None] = []
+    for name in (payloads.PROGRAMME_ID, payloads.FAMILY_ID):
+        there = table.column(carried[name]).to_pylist() if name in carried else None
+        columns.append(
+            None if there is None else [(there[row] or "").strip() or None for row in written.source]
+        )
+    return index_of(written.records, kept[written.source], *columns)
+
+
 def _permitted_fields(table: pa.Table, design: LinkageSchema, party: Party) -> pa.Table:
     """Without the columns of fields that this party may not encode."""
     barred = columns_of(one for name, one in design.fields.items() if name not in party.fields)
@@ -377,6 +399,7 @@ class _Writer:
     ) -> None:
         self.folder, self.agreed, self.party, self.key, self.check = folder, agreed, party, key, check
         self.today = today or today_utc()
+        self.heads: dict[str, dict[str, Any]] = {}
 
     def __call__(self, artefact: str, plain: Path, rows: int, statistics: dict[str, Any]) -> str:
         """Seal ``plain``, remove it, and return the package's digest."""
@@ -387,7 +410,9 @@ class _Writer:
             schema=self.agreed.schema,
             key_check=self.check,
             sender=self.party.id,
-            recipients=tuple(p.id for p in self.agreed.recipients_of(artefact)),
+            recipients=(self.party.id,)
+            if artefact == RECORDS
+            else tuple(p.id for p in self.agreed.recipients_of(artefact)),
             purpose=self.agreed.purpose,
             created=self.today.isoformat(),
             expires=self.agreed.expires.isoformat(),
@@ -395,6 +420,7 @@ class _Writer:
             software=f"pseudolink {version('pseudolink')}",
             content_sha256=file_digest(plain),
             statistics=statistics,
+            heads=self.heads,
         )
         target = self.folder / f"{self.party.id}.{artefact}{SUFFIX}"
         digest = seal(plain, target, manifest, self.agreed, self.key, today=self.today)

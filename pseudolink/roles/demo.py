@@ -100,6 +100,10 @@ def agreement_text(schema: LinkageSchema, keys: Mapping[str, PartyKey], today: d
         'programme_ids = "pseudonym"',
         'objections = "People who object are left out before encoding, by the council\'s list."',
         "",
+        "[floor]",
+        f'company = "{float(schema.floor.company):g}"',
+        f"component = {schema.floor.component}",
+        "",
     ]
     for party, name in NAMES.items():
         role = {OPERATOR: "operator", RELEASER: "releaser", RESEARCHER: "researcher"}.get(party, "custodian")

@@ -26,7 +26,7 @@ from pseudolink.encode import extract as encoding
 from pseudolink.encode.extract import Encoded, Written
 from pseudolink.encode.tokens import KeyRing
 from pseudolink.engines import threads
-from pseudolink.errors import EmptyInputError, MissingColumnsError, Problem, UsageError
+from pseudolink.errors import MissingColumnsError, Problem, UsageError
 from pseudolink.formats import payload as payloads
 from pseudolink.formats.cleaned import Cleaned
 from pseudolink.formats.encodings import fixed_column
@@ -187,21 +187,3 @@ def blank_as_null(column: pa.Array) -> pa.Array:
     """Text without blanks at its ends, null where nothing is left."""
     trimmed = pc.utf8_trim_whitespace(column)
     return pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)
-
-
-def without_objections(table: pa.Table, column: str, objecting: Collection[str]) -> tuple[pa.Table, int, int]:
-    """
-    The table without the records of people who object.
-
-    Returns:
-        the table, how many records were left out, and how many of the IDs listed are nobody's.
-
-    Raises:
-        EmptyInputError: nobody is left.
-    """
-    objecting = {item.strip() for item in objecting}
-    ids = [(v or "").strip() for v in table.column(column).to_pylist()]
-    keep = np.asarray([one not in objecting for one in ids], dtype=bool)
-    if not keep.any():
-        raise EmptyInputError("everybody in the extract objects; nothing is encoded")
-    return table.filter(pa.array(keep)), int((~keep).sum()), len(objecting - set(ids))

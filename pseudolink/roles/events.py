@@ -50,7 +50,7 @@ def gathered(
     encoding: str,
     delimiter: str | None,
     source: str,
-) -> tuple[pa.Table, list[Events]]:
+) -> tuple[pa.Table, Index, list[Events]]:
     """
     Every event table that the agreement names for the party and that is there.
 
@@ -58,7 +58,8 @@ def gathered(
         table: the extract. local: its column of local IDs. given: event table -> file.
 
     Returns:
-        The extract with a row a record and without columns of events, and the events.
+        The extract with a row a record and without columns of events; (n,) int64, the row of the
+        extract that each was; and the events.
 
     Raises:
         UsageError: events, and no column of local IDs. NotPermittedError: files of event tables
@@ -69,9 +70,10 @@ def gathered(
     if unknown:
         raise NotPermittedError(f"the agreement names no event table {', '.join(map(repr, unknown))}")
     there = {column_key(name) for name in table.column_names}
+    every = np.arange(table.num_rows, dtype=np.int64)
     inside = [n for n in agreed if n not in given and any(column_key(c) in there for c in agreed[n])]
     if not inside and not given:
-        return table, []
+        return table, every, []
     if local is None:
         raise UsageError(
             "events need to know which column names the records they belong to",
@@ -83,14 +85,14 @@ def gathered(
         of_events = {column_key(c) for name in inside for c in agreed[name]}
         kept = {column_key(c) for c in (own, *party.attributes)}
         drop = [n for n in table.column_names if column_key(n) in of_events - kept]
-        table = _one_a_record(table.drop_columns(drop), own, source)
+        table, every = _one_a_record(table.drop_columns(drop), own, source)
     if given:
         _refuse_repeated(table.column(own), source)
     for name, path in sorted(given.items()):
         rows = read_extract(path, encoding=encoding, delimiter=delimiter)
         key = columns_by_name(rows, [local], source=path.name)[local]
         found.append(_taken(name, rows, key, agreed[name], path.name))
-    return table, found
+    return table, every, found
 
 
 def _taken(name: str, table: pa.Table, own: str, columns: Sequence[str], source: str) -> Events:
@@ -116,8 +118,8 @@ def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array([blank_as_null(chunk) for chunk in text.chunks], type=pa.string())
 
 
-def _one_a_record(table: pa.Table, own: str, source: str) -> pa.Table:
-    """The first row of each local ID; rows without one are records of their own."""
+def _one_a_record(table: pa.Table, own: str, source: str) -> tuple[pa.Table, Index]:
+    """The first row of each local ID, and its number; rows without one are records of their own."""
     ids = _text(table.column(own))
     codes = _codes(ids)
     alone = codes < 0
@@ -138,7 +140,8 @@ def _one_a_record(table: pa.Table, own: str, source: str) -> pa.Table:
             advice="Rows with one local ID are one record: give events as a file, --events NAME=FILE, "
             "and former values in columns of their own.",
         )
-    return table.take(pa.array(np.sort(first)))
+    rows = np.sort(first).astype(np.int64)
+    return table.take(pa.array(rows)), rows
 
 
 def _codes(column: pa.ChunkedArray) -> Index:

@@ -233,25 +233,27 @@ def party_summary(delivery: Delivery, linkages: Sequence[PairLinkage]) -> PartyS
     for one in mine:
         for name, pairs in compare.pass_counts(one.scored.candidates.shared, names).items():
             brought[name] += pairs
+    # What the manifest states of company is of all records; some may have been withdrawn since.
     stated = {p["name"]: p for p in delivery.company["passes"]}
+    tokens = [delivery.shows.with_token(number) for number in range(len(names))]
     lost = [quality.unlinkable(one.estimate, delivery.shows, one.threshold) for one in mine]
     return PartySummary(
         party=delivery.party,
         name=delivery.name,
         rows=delivery.records,
-        company=int(delivery.company["company"]),
-        largest_component=int(delivery.company["largest_component"]),
+        company=min(int(delivery.company["company"]), delivery.records),
+        largest_component=min(int(delivery.company["largest_component"]), delivery.records),
         unlinkable=min(lost) if lost else 0,
-        coverage=tuple(delivery.coverage.items()),
+        coverage=tuple((name, min(n, delivery.records)) for name, n in delivery.coverage.items()),
         passes=tuple(
             PassCount(
                 name,
-                delivery.shows.with_token(number),
-                int(stated[name]["company"]),
-                int(stated[name]["largest_block"]),
+                there,
+                min(int(stated[name]["company"]), there),
+                min(int(stated[name]["largest_block"]), there),
                 brought[name],
             )
-            for number, name in enumerate(names)
+            for name, there in zip(names, tokens, strict=True)
         ),
     )
 

@@ -7,7 +7,8 @@ Source: specs/package-v1.md; specs/encoding-v1.md, section 7.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,9 @@ from pseudolink.formats.statistics import Statistics
 from pseudolink.formats.stored import open_stored
 from pseudolink.keys.party import PartyKey
 from pseudolink.match.compare import largest_component
+from pseudolink.roles.exchange import Exchange
 from pseudolink.roles.linkage import Delivery, Report
+from pseudolink.roles.receiving import staying
 from pseudolink.roles.stated import statistics_problems
 from pseudolink.schema import LinkageSchema
 from pseudolink.seal.package import file_digest, open_package
@@ -35,6 +38,7 @@ def open_all(
     key: PartyKey,
     today: date,
     report: Report,
+    exchange: Exchange | None = None,
 ) -> tuple[list[Delivery], dict[str, str]]:
     """Every delivery, the cohort's first, and the digest of every package by party."""
     manifests: list[Manifest] = []
@@ -46,6 +50,8 @@ def open_all(
         manifest = open_package(
             package, plain, agreement=agreed, recipient=key, artefact="encodings", today=today
         )
+        if exchange is not None:
+            exchange.take(manifest)
         manifests.append(manifest)
         deliveries.append(_delivery(plain, manifest, agreed, design))
         digests[manifest.sender] = file_digest(package)
@@ -94,6 +100,15 @@ def _delivery(plain: Path, manifest: Manifest, agreed: Agreement, design: Linkag
     )
     _require_floor(delivery)
     return delivery
+
+
+def without(delivery: Delivery, gone: Mapping[str, frozenset[bytes]]) -> Delivery:
+    """The delivery without the records that its party has withdrawn."""
+    ids = gone.get(delivery.party)
+    if not ids:
+        return delivery
+    rows = staying(delivery.encodings.records, ids)
+    return replace(delivery, encodings=delivery.encodings.take(rows))
 
 
 def _require_floor(delivery: Delivery) -> None:

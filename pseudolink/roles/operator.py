@@ -32,6 +32,7 @@ from pseudolink.report.linkage import render
 from pseudolink.resolve.clusters import MOST_DUPLICATES
 from pseudolink.roles import duplicates
 from pseudolink.roles.candidates import candidates_table, expected_of
+from pseudolink.roles.exchange import Exchange
 from pseudolink.roles.explaining import MODEL_FILE, model_of
 from pseudolink.roles.linkage import (
     Delivery,
@@ -43,8 +44,9 @@ from pseudolink.roles.linkage import (
     party_summary,
     quiet,
 )
-from pseudolink.roles.opening import open_all
+from pseudolink.roles.opening import open_all, without
 from pseudolink.roles.people import People, link_map, people_of
+from pseudolink.roles.receiving import receive
 from pseudolink.roles.resolving import Rules, require_known
 from pseudolink.schema import LinkageSchema, load_schema
 from pseudolink.seal.package import file_digest, seal
@@ -108,6 +110,7 @@ def link(
     rules: Rules | None = None,
     candidates: bool = False,
     memory: int | None = None,
+    withdrawals: Sequence[Path] = (),
     today: date | None = None,
     report: Report = quiet,
 ) -> Linked:
@@ -119,6 +122,7 @@ def link(
 
     Args:
         packages: one package of encodings from each party, the cohort's among them.
+        withdrawals: packages of custodians; their records are dropped before anything is compared.
         output: new folder; gets the link map sealed to the releaser, and the operator's report.
         min_precision, threshold: see ``linkage.link_pair``.
         rules: how links are resolved. candidates: leave the operator a file for clerical review.
@@ -130,10 +134,14 @@ def link(
     files.refuse_existing(output)
     today = today or today_utc()
     agreed, design = _allowed(packages, agreement, schema, key, today)
+    exchange = Exchange(ledger, key.id)
     with files.new_folder(output) as folder:
         opened = folder / "opened"
         opened.mkdir(mode=0o700)
-        deliveries, digests = open_all(packages, opened, agreed, design, key, today, report)
+        deliveries, digests = open_all(packages, opened, agreed, design, key, today, report, exchange)
+        gone = receive(withdrawals, agreed, key, exchange, opened, today)
+        exchange.require_withdrawals()
+        deliveries = [without(one, gone) for one in deliveries]
         rules = rules or Rules()
         require_known(rules.labels, [one.encodings for one in deliveries])
         merged, told = duplicates.merge(deliveries, rules)
@@ -152,7 +160,9 @@ def link(
         found = link_map(linkages, people)
         linkmap.save(found, plain)
         resolved = _resolved(people, linkages, told, agreed.cohort.id)
-        sealed = _seal(plain, folder / MAP_FILE, found.num_rows, summary, resolved, agreed, key, today)
+        sealed = _seal(
+            plain, folder / MAP_FILE, found.num_rows, summary, resolved, agreed, key, today, exchange
+        )
         plain.unlink()
         shutil.rmtree(opened)
         (folder / REPORT_FILE).write_text(render(summary), encoding="utf-8")
@@ -179,6 +189,7 @@ def link(
                     "guard": rules.guard,
                 },
                 LINK_MAP: sealed,
+                **exchange.details(),
             },
         )
     kept = output / CANDIDATES_FILE if candidates else None
@@ -264,7 +275,7 @@ def _allowed(
     if party.role != "operator":
         raise NotPermittedError(f"{party.id!r} is not the operator; only the operator links")
     design = load_schema(schema)
-    agreed.require_schema(design.digest)
+    agreed.require_schema(design.digest, (design.floor.company, design.floor.component))
     if len(packages) < 2:
         raise LinkageError("linking needs the encodings of at least two parties")
     return agreed, design
@@ -274,12 +285,9 @@ def _decides(
     digests: Mapping[str, str], agreed: Agreement, design: LinkageSchema, deliveries: Sequence[Delivery]
 ) -> str:
     """One digest of all that decides what a join finds: other inputs, other finished shards."""
-    merged = {
-        one.party: hashlib.sha256(one.encodings.records.tobytes()).hexdigest()
-        for one in deliveries
-        if one.merged
-    }
-    inputs = [*digests.items(), agreed.digest, design.digest, version("pseudolink"), merged]
+    # Records that are withdrawn are gone, and duplicates are one record.
+    records = {one.party: hashlib.sha256(one.encodings.records.tobytes()).hexdigest() for one in deliveries}
+    inputs = [*digests.items(), agreed.digest, design.digest, version("pseudolink"), records]
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
 
 
@@ -308,6 +316,7 @@ def _seal(
     agreed: Agreement,
     key: PartyKey,
     today: date,
+    exchange: Exchange,
 ) -> str:
     quality = [
         {
@@ -337,5 +346,6 @@ def _seal(
         software=summary.software,
         content_sha256=file_digest(plain),
         statistics={"pairs": quality, "duplicates": sorted(resolved.duplicates)},
+        heads=exchange.outgoing(),
     )
     return seal(plain, target, manifest, agreed, key, today=today)

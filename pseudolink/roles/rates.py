@@ -18,6 +18,7 @@ from pseudolink.keys.party import PartyKey
 from pseudolink.ledger import chain
 from pseudolink.release.rates import FEWEST, ROUNDED_TO, Rate, linkage_rates
 from pseudolink.roles.arrivals import open_all
+from pseudolink.roles.exchange import Exchange
 from pseudolink.seal.package import file_digest
 
 FORMAT = "pseudolink/linkage-rates/1"
@@ -38,13 +39,15 @@ def rates(
     key: PartyKey,
     output: Path,
     ledger: Path,
+    withdrawals: Sequence[Path] = (),
     today: date | None = None,
 ) -> list[Rate]:
     """
     Count the records of each subgroup that are linked; see ``release.rates.linkage_rates``.
 
     Args:
-        output: new folder; gets ``linkage-rates.json``.
+        output: new folder; gets ``linkage-rates.json``. withdrawals: packages of custodians; who
+            withdrew is not counted.
 
     Raises:
         PseudolinkError: whatever does not fit; no output is left then.
@@ -55,9 +58,19 @@ def rates(
     party = require_own_key(agreed, key)
     if party.role != "releaser":
         raise NotPermittedError(f"{party.id!r} is not the releaser; only the releaser counts")
+    exchange = Exchange(ledger, party.id)
     with files.new_folder(output) as folder:
         with files.scratch_folder(folder / "work") as work:
-            arrived = open_all(link_map, payload_packages, work, agreed=agreed, key=key, today=today)
+            arrived = open_all(
+                link_map,
+                payload_packages,
+                work,
+                agreed=agreed,
+                key=key,
+                today=today,
+                exchange=exchange,
+                withdrawals=withdrawals,
+            )
             if agreed.cohort.id not in arrived.payloads:
                 raise MixedArtefactsError([Problem(agreed.cohort.id, "the cohort's payload is missing")])
             found = linkage_rates(arrived.link_map, arrived.payloads, by, cohort=agreed.cohort.id, band=band)
@@ -80,6 +93,7 @@ def rates(
             details={
                 "link_map": file_digest(link_map),
                 "by": list(by),
+                **exchange.details(),
                 FILE: file_digest(folder / FILE),
             },
         )

@@ -40,6 +40,7 @@ from pseudolink.release.microdata.protect import protect
 from pseudolink.release.microdata.rules import Rules, parse_rules
 from pseudolink.roles import quality
 from pseudolink.roles.arrivals import Arrived, open_all
+from pseudolink.roles.exchange import Exchange
 from pseudolink.seal.package import file_digest
 
 FORMAT = "pseudolink/release/1"
@@ -103,6 +104,7 @@ def release(
     ledger: Path,
     recipient: str | None = None,
     accept: Accept | None = None,
+    withdrawals: Sequence[Path] = (),
     today: date | None = None,
 ) -> Released:
     """
@@ -114,6 +116,7 @@ def release(
             rules, the report of what they did.
         recipient: who of those whom the agreement names gets it; needed where there are several.
         accept: is shown that report; without it, or when it says no, nothing is released.
+        withdrawals: packages of custodians; their records are dropped from links and payloads first.
 
     Raises:
         PseudolinkError: whatever does not fit; no output is left then.
@@ -126,10 +129,20 @@ def release(
         raise NotPermittedError(f"{party.id!r} is not the releaser; only the releaser makes a release")
     names = _names(agreed, recipient, release_key)
     rules = None if agreed.disclosure is None else parse_rules(agreed.disclosure)
+    exchange = Exchange(ledger, party.id)
     with files.new_folder(output) as folder:
         work = folder / "work"
         work.mkdir(mode=0o700)
-        arrived = open_all(link_map, payload_packages, work, agreed=agreed, key=key, today=today)
+        arrived = open_all(
+            link_map,
+            payload_packages,
+            work,
+            agreed=agreed,
+            key=key,
+            today=today,
+            exchange=exchange,
+            withdrawals=withdrawals,
+        )
         people, further, found = _joined(arrived, names, work / "spill")
         known = _known(arrived, agreed)
         measured = quality.measure(arrived, agreed, rules)
@@ -164,6 +177,8 @@ def release(
                 "release": names.release,
                 "rows": people.num_rows,
                 "columns": len(people.column_names),
+                "keys": {"release": release_key.fingerprint},
+                **exchange.details(),
                 **{name: file_digest(folder / name) for name in (*made, DESCRIPTION)},
             },
         )

@@ -1,5 +1,5 @@
 """
-The written form of a package: a signed header in clear, then the sealed body.
+The written form of a package: a header in clear, the sealed body, and a trailer that signs both.
 
 Nothing here decides who may do what; that is :mod:`pseudolink.seal.rules`.
 
@@ -21,12 +21,15 @@ from pseudolink.formats import canonical
 from pseudolink.formats.binary import decode64, encode64, prefixed
 from pseudolink.formats.manifest import LARGEST_BYTES, Manifest
 from pseudolink.keys.party import SIGNATURE_BYTES, WRAP_BYTES
+from pseudolink.seal import padding
 
 MAGIC = b"pseudolink/package/1\n"
 KEY_BYTES = 32
 WRAPPED_BYTES = KEY_BYTES + WRAP_BYTES
 DIGEST_BYTES = 32
+TRAILER_BYTES = DIGEST_BYTES + SIGNATURE_BYTES
 LARGEST_RECIPIENTS = 256 * 1024
+MOST_RECIPIENTS = 64
 CHUNK = 1024 * 1024
 
 
@@ -35,13 +38,12 @@ class Header:
     """
     Everything in front of the body.
 
-    wrapped: recipient -> the data key sealed to it. length, digest: of the sealed body.
+    wrapped: recipient -> the data key sealed to it. length: of the sealed body.
     """
 
     manifest_bytes: bytes
     wrapped: dict[str, bytes]
     length: int
-    digest: bytes
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -53,22 +55,17 @@ class Header:
         """SHA-256 of the manifest's bytes: what the data key and the body are bound to."""
         return hashlib.sha256(self.manifest_bytes).digest()
 
-    def signed(self) -> bytes:
-        """The header as it is written, up to the signature."""
+    @cached_property
+    def written(self) -> bytes:
+        """The header's bytes."""
         recipients = canonical.dumps(
             [{"id": one, "key": encode64(key)} for one, key in sorted(self.wrapped.items())]
         )
-        tail = struct.pack(">Q", self.length) + self.digest
-        return MAGIC + prefixed(self.manifest_bytes, recipients) + tail
+        return MAGIC + prefixed(self.manifest_bytes, recipients) + struct.pack(">Q", self.length)
 
-    def message(self) -> bytes:
-        """What the sender signs: a domain, then :meth:`signed`."""
-        return b"pseudolink/package-signature/1\x00" + self.signed()
-
-    @property
-    def size(self) -> int:
-        """Bytes in front of the body, the signature among them."""
-        return len(self.signed()) + SIGNATURE_BYTES
+    def message(self, digest: bytes) -> bytes:
+        """What the sender signs: a domain, the header, and SHA-256 of header and body."""
+        return b"pseudolink/package-signature/1\x00" + self.written + digest
 
     def context(self) -> bytes:
         """What the body's encryption is bound to."""
@@ -90,6 +87,23 @@ class Header:
                 "manifest": self.binding.hex(),
             }
         )
+
+
+@dataclass(frozen=True)
+class Trailer:
+    """
+    Everything behind the body.
+
+    digest: SHA-256 of header and body. signature: the sender's, over :meth:`Header.message`.
+    """
+
+    digest: bytes
+    signature: bytes
+
+    @property
+    def written(self) -> bytes:
+        """The trailer's bytes."""
+        return self.digest + self.signature
 
 
 def _exactly(stream: BinaryIO, count: int) -> bytes:
@@ -117,14 +131,14 @@ def _wrapped(data: bytes) -> dict[str, bytes]:
     except (ArtefactError, KeyError, TypeError, ValueError):
         raise damaged from None
     names = [one for one, _ in pairs]
-    if not names or names != sorted(set(names)):
+    if not names or names != sorted(set(names)) or len(names) > MOST_RECIPIENTS:
         raise damaged
     return dict(pairs)
 
 
-def read_header(stream: BinaryIO) -> tuple[Header, bytes]:
+def read_parts(stream: BinaryIO) -> tuple[Header, Trailer]:
     """
-    Read a header and its signature; the stream then stands at the body.
+    Read header and trailer; the body is between them and is not looked at.
 
     Raises:
         PackageError: not a package, truncated, damaged, or bytes missing or left over at the end.
@@ -135,20 +149,21 @@ def read_header(stream: BinaryIO) -> tuple[Header, bytes]:
     manifest = _part(stream, LARGEST_BYTES)
     wrapped = _wrapped(_part(stream, LARGEST_RECIPIENTS))
     (length,) = struct.unpack(">Q", _exactly(stream, 8))
-    header = Header(manifest, wrapped, length, _exactly(stream, DIGEST_BYTES))
-    signature = _exactly(stream, SIGNATURE_BYTES)
+    padding.padded_size(length)
+    header = Header(manifest, wrapped, length)
     Manifest.from_bytes(manifest)
     rest = os.fstat(stream.fileno()).st_size - stream.tell()
-    if rest < length:
+    if rest < length + TRAILER_BYTES:
         raise PackageError("the package is truncated: its body is shorter than its header says")
-    if rest > length:
-        raise PackageError("the package has bytes after its body")
-    return header, signature
+    if rest > length + TRAILER_BYTES:
+        raise PackageError("the package has bytes after its body and trailer")
+    stream.seek(length, os.SEEK_CUR)
+    return header, Trailer(_exactly(stream, DIGEST_BYTES), _exactly(stream, SIGNATURE_BYTES))
 
 
 def body(stream: BinaryIO, header: Header) -> Iterator[bytes]:
-    """The body in chunks from where it begins, exactly as many bytes as the header says."""
-    stream.seek(header.size)
+    """The body in chunks, exactly as many bytes as the header says."""
+    stream.seek(len(header.written))
     left = header.length
     while left:
         chunk = stream.read(min(CHUNK, left))

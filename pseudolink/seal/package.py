@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -33,8 +34,9 @@ from pseudolink.errors import (
 )
 from pseudolink.formats.manifest import Manifest
 from pseudolink.keys.party import PartyKey, verify, wrap
-from pseudolink.seal import rules
-from pseudolink.seal.envelope import CHUNK, DIGEST_BYTES, KEY_BYTES, Header, body, read_header
+from pseudolink.seal import padding, rules
+from pseudolink.seal.envelope import CHUNK, KEY_BYTES, Header, Trailer, body, read_parts
+from pseudolink.seal.hashing import Hasher
 
 
 def file_digest(path: Path) -> str:
@@ -89,45 +91,75 @@ def seal(
         raise WrongKeyError("the key is not the sender's that the manifest names")
     require_own_key(agreement, sender)
 
-    data_key = Cobblestone256Encryptor.generate_key()
-    unbound = Header(manifest_bytes, {}, 0, bytes(DIGEST_BYTES))
-    wrapped = {}
-    for one in agreement.recipients_of(manifest.artefact):
-        wrapped[one.id] = wrap(one.sealing_key, data_key, unbound.info(one.id, one.role))
-    room = Header(manifest_bytes, wrapped, 0, bytes(DIGEST_BYTES))
-
     with (
         _reading(source, InputError) as plain,
         files.new_file(destination) as temporary,
-        temporary.open("r+b") as out,
+        temporary.open("wb", buffering=0) as out,
     ):
-        encryptor = Cobblestone256Encryptor(data_key, room.context())
-        content, sealed, length = hashlib.sha256(), hashlib.sha256(), 0
-        out.seek(room.size)
-        while chunk := plain.read(CHUNK):
-            content.update(chunk)
-            part = encryptor.update(chunk)
-            sealed.update(part)
-            length += out.write(part)
-        part = encryptor.finalize()
-        sealed.update(part)
-        length += out.write(part)
-        if content.hexdigest() != manifest.content_sha256:
-            raise PackageError("the file to seal is not the one that the manifest describes")
-        header = Header(manifest_bytes, wrapped, length, sealed.digest())
-        out.seek(0)
-        out.write(header.signed() + sender.sign(header.message()))
-        out.flush()
-        # Of the temporary file: what is at the final name afterwards may already be another's.
-        return file_digest(temporary)
+        size = os.fstat(plain.fileno()).st_size
+        padding.require_size(size)
+        header, data_key = _header(manifest_bytes, agreement, padding.sealed_size(size))
+        with Hasher() as content, Hasher() as whole:
+            whole.update(header.written)
+            out.write(header.written)
+            encryptor = Cobblestone256Encryptor(data_key, header.context())
+            sealed = 0
+            for piece in _padded(plain, size, content):
+                part = encryptor.update(piece)
+                whole.update(part)
+                sealed += _write(out, part)
+            part = encryptor.finalize()
+            whole.update(part)
+            sealed += _write(out, part)
+            if content.finish().hexdigest() != manifest.content_sha256 or sealed != header.length:
+                raise PackageError("the file to seal is not the one that the manifest describes")
+            running = whole.finish()
+        digest = running.digest()
+        trailer = Trailer(digest, sender.sign(header.message(digest)))
+        _write(out, trailer.written)
+        running.update(trailer.written)
+        return running.hexdigest()
 
 
-def _checked(stream: BinaryIO, agreement: Agreement) -> Header:
-    """package-v1 §6.1 to §6.4: whole, signed by its sender, and as the agreement says."""
-    header, signature = read_header(stream)
+def _header(manifest_bytes: bytes, agreement: Agreement, length: int) -> tuple[Header, bytes]:
+    """A header with a fresh data key, sealed to every recipient; and that key."""
+    data_key = Cobblestone256Encryptor.generate_key()
+    bare = Header(manifest_bytes, {}, length)
+    wrapped = {
+        one.id: wrap(one.sealing_key, data_key, bare.info(one.id, one.role))
+        for one in rules.allowed_recipients(bare.manifest, agreement)
+    }
+    return Header(manifest_bytes, wrapped, length), data_key
+
+
+def _padded(plain: BinaryIO, size: int, content: Hasher) -> Iterator[bytes]:
+    """Package-v1 2.8: length, content, zeros up to the ladder."""
+    yield size.to_bytes(padding.PREFIX_BYTES, "big")
+    read = 0
+    while chunk := plain.read(CHUNK):
+        read += len(chunk)
+        content.update(chunk)
+        yield chunk
+    left = padding.rung(padding.PREFIX_BYTES + size) - padding.PREFIX_BYTES - read
+    while left > 0:
+        yield bytes(min(CHUNK, left))
+        left -= min(CHUNK, left)
+
+
+def _write(out: BinaryIO, data: bytes) -> int:
+    """An unbuffered file may take less than it is given."""
+    view = memoryview(data)
+    while view:
+        view = view[out.write(view) :]
+    return len(data)
+
+
+def _checked(stream: BinaryIO, agreement: Agreement) -> tuple[Header, Trailer]:
+    """package-v1 §6.1 to §6.3: whole, signed by its sender, and as the agreement says."""
+    header, trailer = read_parts(stream)
     sender = rules.require_agreement(header.manifest, agreement)
     try:
-        verify(sender.signing_key, header.message(), signature)
+        verify(sender.signing_key, header.message(trailer.digest), trailer.signature)
     except SignatureError:
         raise SignatureError(
             f"the package is not signed by {sender.id!r}, or has been changed since",
@@ -135,14 +167,14 @@ def _checked(stream: BinaryIO, agreement: Agreement) -> Header:
         ) from None
     rules.require_listed(header.manifest, list(header.wrapped))
     rules.require_permitted(header.manifest, agreement)
-    return header
+    return header, trailer
 
 
-def _require_body(stream: BinaryIO, header: Header) -> None:
-    digest = hashlib.sha256()
+def _require_body(stream: BinaryIO, header: Header, trailer: Trailer) -> None:
+    digest = hashlib.sha256(header.written)
     for chunk in body(stream, header):
         digest.update(chunk)
-    if not hmac.compare_digest(digest.digest(), header.digest):
+    if not hmac.compare_digest(digest.digest(), trailer.digest):
         raise PackageError("the package's body is damaged: it is not the one that was signed")
 
 
@@ -158,8 +190,8 @@ def inspect(package: Path, agreement: Agreement) -> Manifest:
         AgreementMismatchError, SchemaMismatchError, NotPermittedError, WrongKeyError: not as agreed.
     """
     with _reading(package, PackageError) as stream:
-        header = _checked(stream, agreement)
-        _require_body(stream, header)
+        header, trailer = _checked(stream, agreement)
+        _require_body(stream, header, trailer)
     return header.manifest
 
 
@@ -196,7 +228,7 @@ def open_package(
     """
     files.refuse_existing(Path(destination))
     with _reading(package, PackageError) as stream:
-        header = _checked(stream, agreement)
+        header, trailer = _checked(stream, agreement)
         manifest = header.manifest
         party = require_own_key(agreement, recipient)
         rules.refuse_receiver(party, manifest.artefact)
@@ -205,7 +237,7 @@ def open_package(
             raise PackageError(f"the package holds {manifest.artefact}, where {artefact} was expected")
         if party.id not in header.wrapped:
             raise NotARecipientError(f"the package is not sealed to {party.id!r}")
-        _require_body(stream, header)
+        _require_body(stream, header, trailer)
         data_key = recipient.unwrap(header.wrapped[party.id], header.info(party.id, party.role))
         if len(data_key) != KEY_BYTES:
             raise PackageError("the package's data key has a wrong length")
@@ -216,17 +248,19 @@ def open_package(
 
 def _decrypt(stream: BinaryIO, header: Header, data_key: bytes, temporary: Path) -> None:
     decryptor = Cobblestone256Decryptor(data_key, header.context())
-    content = hashlib.sha256()
+    unpadder = padding.Unpadder(padding.padded_size(header.length))
     try:
-        with temporary.open("wb") as out:
+        with temporary.open("wb", buffering=0) as out, Hasher() as content:
             for chunk in body(stream, header):
-                plain = decryptor.update(chunk)
+                plain = unpadder.update(decryptor.update(chunk))
                 content.update(plain)
-                out.write(plain)
-            plain = decryptor.finalize()
+                _write(out, plain)
+            plain = unpadder.update(decryptor.finalize())
             content.update(plain)
-            out.write(plain)
+            _write(out, plain)
+            unpadder.finish()
+            found = content.finish().hexdigest()
     except InvalidTag:
         raise PackageError("the package's body does not open: it was sealed wrongly or changed") from None
-    if not hmac.compare_digest(content.hexdigest(), header.manifest.content_sha256):
+    if not hmac.compare_digest(found, header.manifest.content_sha256):
         raise PackageError("the package holds another artefact than its manifest describes")

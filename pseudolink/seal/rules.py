@@ -30,6 +30,11 @@ def require_agreement(manifest: Manifest, agreement: Agreement) -> Party:
         AgreementMismatchError: made under another agreement.
         NotPermittedError: the sender is not a party.
     """
+    if manifest.agreement == agreement.amends:
+        raise AgreementMismatchError(
+            "made under the version that this agreement amends",
+            advice="Encode and seal again under the amended version.",
+        )
     if manifest.agreement != agreement.digest:
         raise AgreementMismatchError(
             f"made under another agreement ({manifest.agreement[:12]}…, here {agreement.digest[:12]}…)",
@@ -51,6 +56,21 @@ def refuse_receiver(party: Party, artefact: str) -> None:
         raise NotPermittedError(f"{party.id}: {ATTRIBUTES_TO_OPERATOR}")
     if party.role not in RECEIVERS[artefact]:
         raise NotPermittedError(f"{party.id}: a {party.role} receives no {artefact}")
+
+
+def allowed_recipients(manifest: Manifest, agreement: Agreement) -> tuple[Party, ...]:
+    """
+    Who receives an artefact of this sender, in order of id.
+
+    A custodian's own record index goes to itself alone; a withdrawal goes to everyone who holds
+    encodings or payloads; the agreement lists the rest.
+    """
+    if manifest.artefact == "records":
+        return (agreement.party(manifest.sender),)
+    if manifest.artefact == "withdrawal":
+        both = {*agreement.recipients["encodings"], *agreement.recipients["payload"]}
+        return tuple(agreement.party(one) for one in sorted(both))
+    return agreement.recipients_of(manifest.artefact)
 
 
 def require_permitted(manifest: Manifest, agreement: Agreement) -> None:
@@ -78,7 +98,7 @@ def require_permitted(manifest: Manifest, agreement: Agreement) -> None:
         raise NotPermittedError(f"{sender.id}: a {sender.role} sends no {artefact}")
     for one in manifest.recipients:
         refuse_receiver(agreement.party(one), artefact)
-    allowed = tuple(one.id for one in agreement.recipients_of(artefact))
+    allowed = tuple(one.id for one in allowed_recipients(manifest, agreement))
     if manifest.recipients != allowed:
         raise NotPermittedError(
             f"the recipients are not those of the agreement for {artefact}: {', '.join(allowed)}"

@@ -42,6 +42,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "clk.json").write_text(json.dumps(schema()))
     (tmp_path / "secret").write_bytes(SECRET.encode() + b"\r\nanother line\n")
     (tmp_path / "pass").write_text(PASSPHRASE + "\n")
+    (tmp_path / "pass").chmod(0o600)
     lines = ["name,name", *(",".join(row) for row in ROWS)]
     (tmp_path / "rows.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     LinkageKey(bytes(range(32))).save(tmp_path / "linkage.key", PASSPHRASE)

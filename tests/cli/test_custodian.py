@@ -44,6 +44,7 @@ def test_the_result_as_json_counts_and_names_both_packages(project: Project, tmp
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
         "offending.encodings.package",
         "offending.payload.package",
+        "offending.records.package",
     ]
 
 

@@ -24,6 +24,7 @@ def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
 def passphrase(tmp_path: Path) -> Path:
     path = tmp_path / "pass"
     path.write_text(PASSPHRASE + "\n")
+    path.chmod(0o600)
     return path
 
 
@@ -52,6 +53,7 @@ def test_a_prompt_asks_twice_for_a_new_passphrase(tmp_path: Path) -> None:
 def test_a_short_passphrase_makes_no_key(tmp_path: Path) -> None:
     short = tmp_path / "pass"
     short.write_text("short\n")
+    short.chmod(0o600)
     result = run("linkage", "new", "-o", tmp_path / "l.key", "--passphrase-file", short, code=1)
     assert "PL-KEY-02" in result.stderr
     assert not (tmp_path / "l.key").exists()

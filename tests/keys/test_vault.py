@@ -152,6 +152,7 @@ def test_the_description_holds_no_secret(tmp_path: Path) -> None:
 
 def test_the_first_line_of_a_passphrase_file_is_the_passphrase(tmp_path: Path) -> None:
     path = tmp_path / "pass"
+    path.touch(mode=0o600)
     path.write_bytes(b"correct horse battery \r\nand a note\n")
     assert vault.read_passphrase(path) == "correct horse battery "
     path.write_bytes(b"\n")

@@ -26,8 +26,9 @@ from pseudolink.errors import (
 from pseudolink.formats import encodings as encoding_files
 from pseudolink.ledger import chain
 from pseudolink.roles import custodian
-from pseudolink.roles.custodian import Columns, Delivered, read_objections
+from pseudolink.roles.custodian import Columns, Delivered
 from pseudolink.roles.encoding import Options
+from pseudolink.roles.objections import read_list
 from pseudolink.schema import load_schema
 from pseudolink.seal.package import file_digest, inspect, open_package
 
@@ -256,11 +257,11 @@ def _rate(text: str) -> bool:
     return True
 
 
-def test_nothing_but_two_packages_is_left_of_a_delivery(project: Project, tmp_path: Path) -> None:
+def test_nothing_but_packages_is_left_of_a_delivery(project: Project, tmp_path: Path) -> None:
     """No plain encodings and no plain payload beside them."""
     encode(project, tmp_path)
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
-        "offending.encodings.package", "offending.payload.package",
+        "offending.encodings.package", "offending.payload.package", "offending.records.package",
     ]  # fmt: skip
 
 
@@ -277,7 +278,7 @@ def test_nothing_but_two_packages_is_left_of_a_delivery(project: Project, tmp_pa
 def test_objections_are_one_a_line(tmp_path: Path, data: bytes, expected: list[str]) -> None:
     path = tmp_path / "objections.txt"
     path.write_bytes(data)
-    assert read_objections(path) == expected
+    assert list(read_list(path, None).ids) == expected
 
 
 def test_objections_that_are_no_text_are_refused(project: Project, tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pseudolink.errors import EmptyInputError, MissingColumnsError
-from pseudolink.roles.encoding import columns_by_name, payload_table, without_objections
+from pseudolink.errors import MissingColumnsError
+from pseudolink.roles.encoding import columns_by_name, payload_table
 
 
 def test_columns_are_found_whatever_their_case_and_outer_blanks() -> None:
@@ -67,28 +67,3 @@ def test_position_attack_learns_nothing_from_the_order_of_a_payload() -> None:
     for order in orders:
         assert sorted(order) == list(range(count))
         assert abs(np.corrcoef(order, np.arange(count))[0, 1]) < 0.35
-
-
-PEOPLE = pa.table({"id": ["a", " b", "c ", None, ""], "n": ["1", "2", "3", "4", "5"]})
-
-
-@pytest.mark.parametrize(
-    ("listed", "left", "out", "unknown"),
-    [
-        ([], ["1", "2", "3", "4", "5"], 0, 0),
-        (["b"], ["1", "3", "4", "5"], 1, 0),
-        ([" a ", "c", "a"], ["2", "4", "5"], 2, 0),
-        (["programme_id", "b", "d"], ["1", "3", "4", "5"], 1, 2),
-        (["A"], ["1", "2", "3", "4", "5"], 0, 1),
-    ],
-)
-def test_people_who_object_are_left_out_and_unknown_ids_are_counted(
-    listed: list[str], left: list[str], out: int, unknown: int
-) -> None:
-    table, count, nobody = without_objections(PEOPLE, "id", listed)
-    assert (table.column("n").to_pylist(), count, nobody) == (left, out, unknown)
-
-
-def test_an_extract_in_which_everybody_objects_is_empty() -> None:
-    with pytest.raises(EmptyInputError):
-        without_objections(pa.table({"id": ["a", "a"]}), "id", ["a"])

@@ -42,7 +42,8 @@ REPEATED = text(
 
 
 def test_rows_with_one_local_id_are_one_record_and_its_events() -> None:
-    table, found = gather(REPEATED)
+    table, rows, found = gather(REPEATED)
+    assert rows.tolist() == [0, 1, 3, 4]
     assert table.column_names == ["pupil", "surname", "grade"]
     assert table.column("surname").to_pylist() == ["Ọlá", "Llŷr", "Rees", "Nemo"]
     with_events, strangers = attached(table, "pupil", found)
@@ -70,7 +71,7 @@ def test_events_come_from_a_file_of_their_own(tmp_path: Path) -> None:
     path = tmp_path / "absences.csv"
     path.write_text("﻿Pupil,days,from\r\n2,3,2023-01-09\r\n9,1,2023-01-10\r\n1,,\r\n", encoding="utf-8")
     table = text(pupil=["1", "2"], surname=["A", "B"])
-    table, found = gather(table, {"absences": path})
+    table, _, found = gather(table, {"absences": path})
     with_events, strangers = attached(table, "pupil", found)
     assert lists(with_events, "absences") == [[], [("3", "2023-01-09")]]
     assert strangers == {"absences": 1}  # of nobody who is encoded
@@ -93,7 +94,7 @@ def test_an_event_table_that_the_agreement_does_not_name_stays_at_home(tmp_path:
 def test_columns_that_the_agreement_does_not_name_stay_at_home(tmp_path: Path) -> None:
     path = tmp_path / "absences.csv"
     path.write_text("pupil,days,teacher\n1,3,Mr Jones\n", encoding="utf-8")
-    _, (found,) = gather(text(pupil=["1"]), {"absences": path})
+    _, _, (found,) = gather(text(pupil=["1"]), {"absences": path})
     assert found.columns.column_names == ["days"]
 
 
@@ -102,7 +103,7 @@ def test_events_need_a_local_id(tmp_path: Path) -> None:
         gather(REPEATED, local=None)
     with pytest.raises(MissingColumnsError):
         gather(REPEATED, local="other")
-    table, found = gather(text(surname=["A"]), local=None)
+    table, _, found = gather(text(surname=["A"]), local=None)
     assert (table.num_rows, found) == (1, [])
 
 

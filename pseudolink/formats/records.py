@@ -1,0 +1,46 @@
+"""
+A custodian's own index of a delivery: which row of its extract each record ID stands for.
+
+Parquet, one row a record: ``record`` (16 bytes), ``row`` (int64, from 0), ``programme_id`` and
+``family_id`` (text or null). It is sealed to the custodian itself and never leaves it; without it
+nobody could withdraw after transfer, because record IDs are random.
+
+Source: specs/objections-v1.md, section 3.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pseudolink.errors import ArtefactError, Problem
+from pseudolink.formats import parquet
+
+SCHEMA = pa.schema(
+    [
+        pa.field("record", pa.binary(16), nullable=False),
+        pa.field("row", pa.int64(), nullable=False),
+        pa.field("programme_id", pa.string()),
+        pa.field("family_id", pa.string()),
+    ]
+)
+
+
+def save(table: pa.Table, path: Path) -> None:
+    """Write an index to ``path`` (the caller gives a temporary name)."""
+    pq.write_table(table.cast(SCHEMA), path, compression="zstd")
+
+
+def load(path: Path) -> pa.Table:
+    """
+    Read an index.
+
+    Raises:
+        ArtefactError: not Parquet, or not of this form.
+    """
+    table = parquet.read(path, source="the record index")
+    if table.schema.names != SCHEMA.names or table.schema.types != SCHEMA.types:
+        raise ArtefactError([Problem("", "other columns")], source="the record index")
+    return table
