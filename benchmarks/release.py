@@ -90,6 +90,7 @@ def agreement_text(keys: dict[str, PartyKey], disclosure: bool) -> str:
             lines += ["cohort = true"] if party == "council" else []
             for name, columns in EVENTS.get(party, {}).items():
                 lines += ["[parties.events]", f"{name} = {json.dumps(columns)}"]
+    lines += ["[floor]", 'company = "0.05"', "component = 10"]
     lines += ["[recipients]", 'encodings = ["unit"]', 'payload = ["environment"]']
     lines += ['link_map = ["environment"]', 'release = ["university"]']
     return "\n".join(lines) + "\n" + (RULES if disclosure else "")
