@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from pseudolink import agreement_signatures as signatures
-from pseudolink import files
 from pseudolink.agreement_rules import FORMAT, Reader, amendment_problems
 from pseudolink.errors import (
     AgreementAmendedError,
@@ -326,22 +325,11 @@ def sign_agreement(
         raise WrongKeyError("a check value has 32 hexadecimal characters")
     _require_amendment(agreement, amends, today)
     line = signatures.make_line(agreement.digest, party_key, key_check, today)
-    _replace_line(signatures_path(path), line, party.id)
+    signatures.replace_line(signatures_path(path), line, party.id)
     if amends is not None and any(one.id == party.id for one in load_agreement(amends).parties):
         over = signatures.make_amended(str(agreement.amends), agreement.digest, party_key, today)
-        _replace_line(signatures_path(amends), over, party.id)
+        signatures.replace_line(signatures_path(amends), over, party.id)
     return agreement
-
-
-def _replace_line(target: Path, line: bytes, party: str) -> None:
-    """Put a party's line in the place of its own earlier one of the same kind."""
-    kind = signatures.kind_of(line)
-    kept = [
-        one
-        for _, one in signatures.read_lines(target)
-        if signatures.party_of(one) != party or signatures.kind_of(one) != kind
-    ]
-    files.write_bytes(target, b"".join(one + b"\n" for one in [*kept, line]), overwrite=True)
 
 
 def _require_amendment(agreement: Agreement, amends: Path | str | None, today: date) -> None:
