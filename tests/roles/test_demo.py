@@ -36,7 +36,8 @@ def test_parties_hold_what_they_may(project: Project) -> None:
     }  # fmt: skip
     assert held["university"] == set()
     for party in CUSTODIANS:
-        own = {"extract.csv", "ledger.jsonl", f"{party}.encodings.package", f"{party}.payload.package"}
+        sent = {f"{party}.{what}.package" for what in ("encodings", "payload", "records")}
+        own = {"extract.csv", "ledger.jsonl"} | sent
         assert held[party] == own | ({"objections.csv"} if party == "council" else set())
 
 
