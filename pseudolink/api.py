@@ -15,7 +15,6 @@ from typing import Any
 
 import pandas as pd
 
-from pseudolink.clean.reader import read_extract
 from pseudolink.encode.floor import Company
 from pseudolink.engines.threads import run
 from pseudolink.errors import LinkageError
@@ -74,11 +73,9 @@ def encode(
 
     Source: specs/encoding-v1.md.
     """
-    encoded, cleaned = encode_table(
-        read_extract(df), schema, key.derive, project, party=party, options=options or Options()
-    )
+    encoded, fared = encode_table(df, schema, key.derive, project, party=party, options=options or Options())
     return EncodedExtract(
-        encoded.encodings, encoded.chance, encoded.company, coverage(cleaned), pd.Series(encoded.source)
+        encoded.encodings, encoded.chance, encoded.company, coverage(fared), pd.Series(encoded.source)
     )
 
 

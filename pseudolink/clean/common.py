@@ -10,7 +10,7 @@ Source: specs/cleaning-v1.md, section 16.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Final
@@ -59,7 +59,7 @@ def common_values(counts: Counts, kind: str, records: int, share: Decimal | None
     """
     if kind not in SHARE:
         return []
-    least = (SHARE[kind] if share is None else share) * records
+    least = _least(kind, records, share)
     order = np.argsort(-counts, kind="stable")[: MOST[kind] + 1]
     ranked = counts[order].tolist()
     for many in range(len(ranked) - 1, 0, -1):
@@ -68,6 +68,62 @@ def common_values(counts: Counts, kind: str, records: int, share: Decimal | None
             found: list[int] = order[:many].tolist()
             return found
     return []
+
+
+#: Field -> the values of it that are common.
+Common = Mapping[str, frozenset[str]]
+
+
+def _least(kind: str, records: int, share: Decimal | None) -> Decimal:
+    return (SHARE[kind] if share is None else share) * records
+
+
+class CommonCount:
+    """How many records hold each value of some fields, counted chunk by chunk."""
+
+    def __init__(self, schema: LinkageSchema, fields: Iterable[str]) -> None:
+        self._schema = schema
+        self._counts: dict[str, dict[str, int]] = {name: {} for name in fields}
+        self._records = 0
+
+    def add(self, records: Cleaned) -> None:
+        """Count a chunk; one row a record."""
+        self._records += records.rows
+        for name, counts in self._counts.items():
+            column = records.fields[name]
+            held = np.bincount(column.codes[column.codes >= 0], minlength=len(column.values))
+            for value, count in zip(column.values, held.tolist(), strict=True):
+                if count:
+                    counts[value] = counts.get(value, 0) + count
+
+    def found(self) -> dict[str, frozenset[str]]:
+        """The common values of each field that has any."""
+        out = {}
+        for name, counts in self._counts.items():
+            values = list(counts)
+            field = self._schema.fields[name]
+            numbers = np.asarray([counts[value] for value in values], dtype=np.int64)
+            common = common_values(numbers, field.kind, self._records, field.common)
+            if common:
+                out[name] = frozenset(values[place] for place in common)
+        return out
+
+
+def missing_where_common(cleaned: Cleaned, common: Common) -> tuple[Cleaned, dict[str, int]]:
+    """The rows with these values missing, in every version; and how many records hold one, by field."""
+    own = cleaned.one_a_record()
+    fields, held = dict(cleaned.fields), {}
+    for name, values in common.items():
+        column = cleaned.fields[name]
+        away = np.asarray(
+            [place for place, value in enumerate(column.values) if value in values], dtype=np.int64
+        )
+        held[name] = int(np.isin(own.fields[name].codes, away).sum())
+        again = np.arange(len(column.values) + 1, dtype=np.int32)
+        again[away] = -1
+        again[-1] = -1  # code -1 reads the last entry
+        fields[name] = Column(column.values, again[column.codes])
+    return replace(cleaned, fields=fields), held
 
 
 def without_common(cleaned: Cleaned, schema: LinkageSchema) -> Cleaned:

@@ -53,6 +53,18 @@ PLACEHOLDERS: Final = frozenset(
     )
 )
 
+#: Null and Baby are surnames of real people, but nobody's forename.
+FORENAME_PLACEHOLDERS: Final = PLACEHOLDERS | {
+    "BABY",
+    "BABY OF",
+    "BABY BOY",
+    "BABY GIRL",
+    "BABY 1",
+    "BABY 2",
+    "INFANT",
+    "NULL",
+}
+
 _WORD: Final = re.compile(r"([ -]?)([^ -]+)")
 
 
@@ -74,6 +86,8 @@ def _letters(folded: str, *, hyphens: bool) -> str:
         else:
             kept.append(character if unicodedata.category(character)[0] in "LM" else " ")
     text = " ".join("".join(kept).split())
+    if not text.isascii():  # marks that only a figure kept apart change places
+        text = unicodedata.normalize("NFC", text)
     return re.sub(r" ?-[ -]*", "-", text).strip("-")
 
 

@@ -14,8 +14,8 @@ from pseudolink.clean.verdict import BLANK, Verdict
 
 _SHAPE: Final = re.compile(r"([A-Z]{2})[0-9]{6}([A-Z]?)")
 _TEMPORARY: Final = re.compile(r"TN(0[1-9]|[12][0-9]|3[01])(0[1-9]|1[0-2])[0-9]{2}[MF]?")
-_LETTERS: Final = re.compile(r"[ABCEGHJ-PRSTW-Z][ABCEGHJ-NPRSTW-Z]")
-_NEVER_ISSUED: Final = frozenset(("BG", "GB", "KN", "NK", "NT", "TN", "ZZ"))
+LETTERS: Final = re.compile(r"[ABCEGHJ-PRSTW-Z][ABCEGHJ-NPRSTW-Z]")
+NEVER_ISSUED: Final = frozenset(("BG", "GB", "KN", "NK", "NT", "TN", "ZZ"))
 
 #: Look like a number but stand for no person's National Insurance record.
 ADMINISTRATIVE: Final = frozenset(("OO", "FY", "PP", "PY", "PZ", "MA", "CR", "MW", "NC"))
@@ -39,7 +39,7 @@ def judge(text: str) -> Verdict:
         return Verdict(None, None, "nino.temporary")
     if prefix in ADMINISTRATIVE:
         return Verdict(None, "nino.administrative")
-    if prefix in _NEVER_ISSUED or not _LETTERS.fullmatch(prefix):
+    if prefix in NEVER_ISSUED or not LETTERS.fullmatch(prefix):
         return Verdict(None, "nino.prefix")
     if suffix not in ("", "A", "B", "C", "D"):
         return Verdict(None, "nino.suffix")

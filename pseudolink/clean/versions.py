@@ -13,38 +13,46 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from pseudolink.formats.cleaned import Cleaned, Codes, Column
+from pseudolink.formats.cleaned import Cleaned, Codes, Column, Texts
 
 #: Rows of one record, itself included; further values beyond it are left out.
 MOST: Final = 8
 _SHORTEST_PART: Final = 2
 
 
-def _united(columns: Sequence[Column]) -> tuple[tuple[str, ...], list[Codes]]:
-    """The values of several columns as one sorted list, and the codes of each column into it."""
-    values = tuple(sorted({value for column in columns for value in column.values}))
-    number = {value: code for code, value in enumerate(values)}
+def _united(columns: Sequence[Column]) -> tuple[Texts, list[Codes]]:
+    """The values of several columns, each once, and the codes of each column into them."""
+    arrays = [Texts.of(column.values).array for column in columns]
+    values, number = Texts(pa.concat_arrays(arrays)).distinct()
     codes = []
-    for column in columns:
-        table = np.asarray([*(number[value] for value in column.values), -1], dtype=np.int32)
+    at = 0
+    for column, array in zip(columns, arrays, strict=True):
+        table = np.append(number[at : at + len(array)], np.int32(-1))
         codes.append(table[column.codes])
+        at += len(array)
     return values, codes
 
 
 def hyphen_parts(column: Column) -> list[Column]:
     """The first, second, … part of every hyphenated value, as columns; empty when there is none."""
+    texts = Texts.of(column.values)
+    hyphenated = np.flatnonzero(pc.match_substring(texts.array, "-").to_numpy(zero_copy_only=False))
     split = [
-        [part for part in value.split("-") if len(part) >= _SHORTEST_PART] if "-" in value else []
-        for value in column.values
+        [part for part in value.split("-") if len(part) >= _SHORTEST_PART]
+        for value in texts.array.take(pa.array(hyphenated)).to_pylist()
     ]
     found = []
     for place in range(max(map(len, split), default=0)):
-        parts = [parts[place] if place < len(parts) else None for parts in split]
-        values = tuple(sorted({part for part in parts if part is not None}))
+        parts = {int(at): p[place] for at, p in zip(hyphenated, split, strict=True) if place < len(p)}
+        values = sorted(set(parts.values()))
         number = {value: code for code, value in enumerate(values)}
-        table = np.asarray([*(-1 if p is None else number[p] for p in parts), -1], dtype=np.int32)
-        found.append(Column(values, table[column.codes]))
+        table = np.full(len(texts) + 1, -1, dtype=np.int32)
+        for at, part in parts.items():
+            table[at] = number[part]
+        found.append(Column(Texts.of(values), table[column.codes]))
     return found
 
 

@@ -132,7 +132,6 @@ def encode(
     linkage = linkage_key_file(keys)
     in_token = is_reference(linkage)
     with progress() as report:
-        report("encode", 0, 1)
         found = role.encode(
             extract,
             agreement=agreement,
@@ -153,8 +152,8 @@ def encode(
             options=Options(strict=strict, workers=workers, chunk_rows=chunk_rows, audit=audit),
             encoding=encoding,
             delimiter=delimiter,
+            report=report,
         )
-        report("encode", 1, 1)
     for name, (count, strangers) in found.events.items():
         said = f"{name}: {count:,} events"
         say(said + (f"; {strangers:,} are of no record that was encoded" if strangers else ""))

@@ -6,7 +6,6 @@ Source: specs/encoding-v1.md, sections 3 to 5.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
@@ -14,13 +13,14 @@ from typing import NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from pseudolink.components import NAMES, SORTED, split
-from pseudolink.encode.derive import derive
-from pseudolink.encode.filters import fill_segment, gram_index
+from pseudolink.encode.filters import GramWords, fill_segment, gram_index
+from pseudolink.encode.parts import Component, Components, Derived
 from pseudolink.encode.sha256 import hmac_rows, key_states
-from pseudolink.formats.cleaned import Cleaned, Column
+from pseudolink.formats.cleaned import Cleaned
 from pseudolink.formats.encodings import TOKEN_WORDS, PassColumns, Words
 from pseudolink.schema import LinkageSchema, Pass
+
+__all__ = ["FORMAT", "Components", "Encoder", "KeyRing", "encode_chunk"]
 
 FORMAT = "pseudolink/encoding/1"
 
@@ -89,102 +89,12 @@ class KeyRing:
 
 
 @dataclass(frozen=True)
-class Component:
-    """
-    A component of n rows.
-
-    data: (bytes,) uint8, every distinct value preceded by its length, one after another.
-    start: (values + 1,) int64, where each begins in ``data``.
-    codes: (n,) int64, which value; -1 where the component is missing.
-    """
-
-    data: npt.NDArray[np.uint8]
-    start: Index
-    codes: Index
-
-
-def _prefixed(value: str) -> bytes:
-    # encoding-v1 §3.2: the length precedes the value, so no value can imitate a boundary.
-    raw = value.encode()
-    return struct.pack(">I", len(raw)) + raw
-
-
-def _of_values(values: Sequence[str | None], codes: Index) -> Component:
-    """A component from the values that codes stand for; values that are equal become one."""
-    number: dict[str, int] = {}
-    again = np.full(len(values) + 1, -1, dtype=np.int64)  # code -1 reads the last entry
-    for index, value in enumerate(values):
-        if value is not None:
-            again[index] = number.setdefault(value, len(number))
-    messages = [_prefixed(value) for value in number]
-    start = np.zeros(len(messages) + 1, dtype=np.int64)
-    np.cumsum([len(m) for m in messages], out=start[1:])
-    return Component(np.frombuffer(b"".join(messages), dtype=np.uint8), start, again[codes])
-
-
-class Components:
-    """The components of cleaned rows, each made once when it is first asked for."""
-
-    def __init__(self, cleaned: Cleaned, schema: LinkageSchema) -> None:
-        self.cleaned = cleaned
-        self.schema = schema
-        self._made: dict[str, Component] = {}
-
-    def __getitem__(self, name: str) -> Component:
-        if name not in self._made:
-            field, derivation = split(name)
-            self._made[name] = self._names(derivation) if field == NAMES else self._field(field, derivation)
-        return self._made[name]
-
-    def of_pass(self, on: Sequence[str]) -> list[Component]:
-        """The components of a pass: on its own a temporary pupil number counts as missing."""
-        parts = [self[name] for name in on]
-        field, _ = split(on[0])
-        if len(on) > 1 or field == NAMES or self.schema.fields[field].kind != "upn":
-            return parts
-        # encoding-v1 §3.5: schools hand these out themselves, so two pupils can have the same one.
-        column = self.cleaned.fields[field]
-        lasting = np.asarray([*(not value[-1].isalpha() for value in column.values), False], dtype=bool)
-        codes = np.where(lasting[column.codes], parts[0].codes, -1)
-        return [Component(parts[0].data, parts[0].start, codes)]
-
-    def _field(self, field: str, derivation: str) -> Component:
-        column: Column = self.cleaned.fields[field]
-        kind = self.schema.fields[field].kind
-        values = [derive(kind, derivation, value) for value in column.values]
-        return _of_values(values, column.codes.astype(np.int64))
-
-    def _names(self, derivation: str) -> Component:
-        """encoding-v1 §2.5: what is derived of both names, in order of code points, joined."""
-        columns = [self.cleaned.fields[name] for name in self.schema.named]
-        inner = SORTED[derivation]
-        derived = [
-            [derive(kind, inner, value) or "" for value in column.values]
-            for kind, column in zip(("forename", "surname"), columns, strict=True)
-        ]
-        words = sorted({*derived[0], *derived[1]})
-        rank = {word: index for index, word in enumerate(words)}
-        ranks = [
-            np.asarray([*(rank[w] for w in side), -1], dtype=np.int64)[column.codes]
-            for side, column in zip(derived, columns, strict=True)
-        ]
-        both = (ranks[0] >= 0) & (ranks[1] >= 0)
-        low, high = np.minimum(*ranks)[both], np.maximum(*ranks)[both]
-        distinct, inverse = np.unique(low * len(words) + high, return_inverse=True)
-        codes = np.full(self.cleaned.rows, -1, dtype=np.int64)
-        codes[both] = inverse
-        firsts, seconds = np.divmod(distinct, max(len(words), 1))
-        values = [f"{words[a]}\n{words[b]}" for a, b in zip(firsts.tolist(), seconds.tolist(), strict=True)]
-        return _of_values(values, codes)
-
-
-@dataclass(frozen=True)
 class _Pieces:
     """The components of one pass laid end to end, so that one compiled loop reads them all."""
 
     data: npt.NDArray[np.uint8]
     start: Index
-    columns: tuple[Index, ...]
+    codes: Index
 
     @classmethod
     def of(cls, parts: list[Component]) -> _Pieces:
@@ -193,91 +103,96 @@ class _Pieces:
         for part in parts:
             starts.append(part.start[:-1] + base)
             columns.append(np.where(part.codes >= 0, part.codes + pieces, -1))
-            base += len(part.data)
+            base += int(part.start[-1])
             pieces += len(part.start) - 1
         return cls(
-            np.concatenate([part.data for part in parts]),
+            np.concatenate([part.data[: part.start[-1]] for part in parts]),
             np.concatenate([*starts, np.asarray([base], dtype=np.int64)]),
-            tuple(columns),
+            np.stack(columns),
         )
-
-    def of_rows(self, rows: Index) -> tuple[Index, npt.NDArray[np.bool_]]:
-        """The pieces of the rows that have all of them, (k, c), and which rows those are."""
-        codes = np.stack([column[rows] for column in self.columns], axis=1)
-        present = np.asarray((codes >= 0).all(axis=1), dtype=np.bool_)
-        return np.ascontiguousarray(codes[present]), present
 
 
 class Encoder:
     """
-    Tokens and filters of any rows of a cleaned extract.
+    Tokens and filters of cleaned rows, chunk after chunk.
 
-    What can be done once for every distinct value is done here; ``encode`` does the rest in
-    compiled loops that threads can share. Holds derived keys: it does not print or pickle.
+    What can be done once for every distinct value is done once; the rest is in compiled loops that
+    threads can share. Holds derived keys: it does not print or pickle.
     """
 
-    __slots__ = ("_fields", "_grams", "_pieces", "_ring", "_schema")
+    __slots__ = ("_derived", "_ring", "_schema", "_words")
 
-    def __init__(self, cleaned: Cleaned, schema: LinkageSchema, ring: KeyRing) -> None:
-        parts = Components(cleaned, schema)
+    def __init__(self, schema: LinkageSchema, ring: KeyRing) -> None:
         self._schema, self._ring = schema, ring
-        self._pieces = {one.name: _Pieces.of(parts.of_pass(one.on)) for one in schema.passes}
-        self._fields = {name: cleaned.fields[name].codes for name in schema.compared}
-        index = {
-            name: gram_index(schema.fields[name].kind, cleaned.fields[name].values)
-            for name in schema.compared
-        }
-        self._grams = {
-            (one.name, name): index[name].keyed(ring.key(one, f"field {name}"))
+        self._derived = Derived()
+        self._words = {
+            (one.name, name): GramWords(ring.key(one, f"field {name}"))
             for one in schema.passes
             for name in one.compare
         }
 
     def __repr__(self) -> str:
-        return f"<Encoder of {len(self._pieces)} passes>"
+        return f"<Encoder of {len(self._schema.passes)} passes>"
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("Encoder does not pickle; see specs/adr/0003")
 
-    def encode(self, rows: Index) -> dict[str, PassColumns]:
+    def components(self, cleaned: Cleaned) -> Components:
+        """The components of some rows."""
+        return Components(cleaned, self._schema, self._derived)
+
+    def encode(self, parts: Components) -> dict[str, PassColumns]:
         """
-        Tokens and filters of the given rows, for every pass.
+        Tokens and filters of rows, for every pass.
 
         The result of a row depends on that row, the schema and the keys alone: not on its
         neighbours, the size of the chunk or the thread.
         """
+        fields = parts.cleaned.fields
+        grams = {
+            name: gram_index(self._schema.fields[name].kind, fields[name].values)
+            for name in self._schema.compared
+        }
         passes: dict[str, PassColumns] = {}
         for one in self._schema.passes:
-            pieces = self._pieces[one.name]
-            codes, present = pieces.of_rows(rows)
-            tokens = np.zeros((len(rows), TOKEN_WORDS), dtype=np.uint64)
-            tokens[present] = _prf(self._ring.key(one, "token"), codes, pieces)
+            pieces = _Pieces.of(parts.of_pass(one.on, bare=True))
+            uses = ["token", "block"] if one.compare else ["token"]
+            found, present = _prf([self._ring.key(one, use) for use in uses], pieces)
             filters = None
             if one.compare:
-                blocks = _prf(self._ring.key(one, "block"), codes, pieces)
-                filters = np.zeros((len(rows), self._schema.layout[one.name]), dtype=np.uint8)
-                filters[present] = self._segments(one, blocks, rows[present])
-            passes[one.name] = PassColumns(tokens, present, filters)
+                filters = np.zeros((len(present), self._schema.layout[one.name]), dtype=np.uint8)
+                at = 0
+                for name in one.compare:
+                    field = self._schema.fields[name]
+                    fill_segment(
+                        found[1],
+                        np.where(present, fields[name].codes, np.int32(-1)),
+                        grams[name].keyed(self._words[one.name, name]),
+                        bits=field.bits,
+                        budget=field.budget,
+                        out=filters[:, at : at + field.bits // 8],
+                    )
+                    at += field.bits // 8
+            passes[one.name] = PassColumns(found[0], present, filters)
         return passes
 
-    def _segments(self, one: Pass, blocks: Words, rows: Index) -> npt.NDArray[np.uint8]:
-        segments = []
-        for name in one.compare:
-            field = self._schema.fields[name]
-            table = self._grams[one.name, name]
-            codes = self._fields[name][rows]
-            segments.append(fill_segment(blocks, codes, table, bits=field.bits, budget=field.budget))
-        return np.concatenate(segments, axis=1)
 
+def _prf(keys: Sequence[bytes], pieces: _Pieces) -> tuple[Words, npt.NDArray[np.bool_]]:
+    """
+    The first 16 bytes of HMAC-SHA-256 of each row's message under each key.
 
-def _prf(key: bytes, codes: Index, pieces: _Pieces) -> Words:
-    """The first 16 bytes of HMAC-SHA-256 of each message, as (n, 2) little-endian words."""
-    inner, outer = key_states(key)
-    out = np.zeros((len(codes), TOKEN_WORDS), dtype=np.uint64)
-    hmac_rows(codes, pieces.start, pieces.data, inner, outer, out)
-    return out
+    Returns:
+        (k, n, 2) uint64, little-endian words, zero where a row has no message; (n,) bool, whether
+        it has one.
+    """
+    rows = pieces.codes.shape[1]
+    out = np.zeros((len(keys), rows, TOKEN_WORDS), dtype=np.uint64)
+    present = np.zeros(rows, dtype=np.bool_)
+    hmac_rows(pieces.codes, pieces.start, pieces.data, np.stack([key_states(k) for k in keys]), out, present)
+    return out, present
 
 
 def encode_chunk(cleaned: Cleaned, schema: LinkageSchema, ring: KeyRing) -> dict[str, PassColumns]:
     """Tokens and filters of all rows; see :class:`Encoder`."""
-    return Encoder(cleaned, schema, ring).encode(np.arange(cleaned.rows, dtype=np.int64))
+    encoder = Encoder(schema, ring)
+    return encoder.encode(encoder.components(cleaned))

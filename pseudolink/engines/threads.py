@@ -7,34 +7,35 @@ that are in memory already: no key is sent anywhere, and nothing is copied to st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 A = TypeVar("A")
 B = TypeVar("B")
 
 
-def run(function: Callable[[A], B], chunks: Sequence[A], *, threads: int) -> Iterator[B]:
+def run(function: Callable[[A], B], chunks: Iterable[A], *, threads: int) -> Iterator[B]:
     """
     Apply a function to every chunk and yield the results in order.
 
-    At most two chunks a thread are in hand at a time, so memory does not grow with their number. An
-    exception in a chunk is raised here, and the chunks behind it are not begun.
+    A chunk is taken when a thread is nearly free for it: at most one more than there are threads
+    is in hand, so memory does not grow with their number. An exception in a chunk is raised here,
+    and the chunks behind it are not begun.
     """
-    if threads <= 1 or len(chunks) <= 1:
+    if threads <= 1:
         yield from map(function, chunks)
         return
     with ThreadPoolExecutor(threads, thread_name_prefix="pseudolink") as pool:
-        waiting = []
-        upcoming = iter(chunks)
+        waiting: deque[Future[B]] = deque()
         try:
-            for chunk in upcoming:
+            for chunk in chunks:
                 waiting.append(pool.submit(function, chunk))
-                if len(waiting) >= 2 * threads:
-                    yield waiting.pop(0).result()
+                if len(waiting) > threads:
+                    yield waiting.popleft().result()
             while waiting:
-                yield waiting.pop(0).result()
+                yield waiting.popleft().result()
         finally:
             for one in waiting:
                 one.cancel()

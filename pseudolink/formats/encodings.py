@@ -243,9 +243,16 @@ def read_tokens(path: Path, names: Iterable[str]) -> Iterator[tuple[str, PassCol
     Memory holds one pass at a time.
     """
     with pq.ParquetFile(path) as file:
+        rows = file.metadata.num_rows
         for name in names:
-            raw, present = fixed_values(file.read([f"{name}.token"]).column(0))
-            tokens = raw.view("<u8").astype(np.uint64).reshape(len(raw), TOKEN_WORDS)
+            tokens = np.empty((rows, TOKEN_WORDS), dtype=np.uint64)
+            present = np.empty(rows, dtype=np.bool_)
+            at = 0
+            for batch in file.iter_batches(columns=[f"{name}.token"]):
+                raw, there = fixed_values(batch.column(0))
+                tokens[at : at + len(raw)] = raw.view("<u8").reshape(len(raw), TOKEN_WORDS)
+                present[at : at + len(raw)] = there
+                at += len(raw)
             yield name, PassColumns(tokens, present, None)
 
 

@@ -11,11 +11,12 @@ Source: specs/payload-v1.md.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
@@ -98,6 +99,12 @@ def refuse_unpermitted(names: Collection[str], permitted: Collection[str], *, pa
         )
 
 
+def blank_as_null(column: pa.Array) -> pa.Array:
+    """Text without blanks at its ends, and null where nothing is left."""
+    trimmed = pc.utf8_trim_whitespace(column)
+    return pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)
+
+
 def _is_day(text: str | None) -> bool:
     if text is None:
         return True
@@ -111,6 +118,20 @@ def save(table: pa.Table, path: Path) -> None:
     """Write a payload to ``path`` (the caller gives a temporary name)."""
     # Metadata of other software can name columns that were dropped, or paths.
     pq.write_table(table.replace_schema_metadata(None), path, compression="zstd")
+
+
+def write(tables: Iterable[pa.Table], path: Path) -> None:
+    """The same of a payload that comes in parts; there must be one."""
+    writer = None
+    try:
+        for table in tables:
+            bare = table.replace_schema_metadata(None)
+            if writer is None:
+                writer = pq.ParquetWriter(path, bare.schema, compression="zstd")
+            writer.write_table(bare)
+    finally:
+        if writer is not None:
+            writer.close()
 
 
 def load(

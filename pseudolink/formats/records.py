@@ -10,6 +10,7 @@ Source: specs/objections-v1.md, section 3.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
@@ -28,9 +29,11 @@ SCHEMA = pa.schema(
 )
 
 
-def save(table: pa.Table, path: Path) -> None:
-    """Write an index to ``path`` (the caller gives a temporary name)."""
-    pq.write_table(table.cast(SCHEMA), path, compression="zstd")
+def write(tables: Iterable[pa.Table], path: Path) -> None:
+    """Write an index that comes in parts to ``path`` (the caller gives a temporary name)."""
+    with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
+        for table in tables:
+            writer.write_table(table.cast(SCHEMA))
 
 
 def load(path: Path) -> pa.Table:

@@ -32,7 +32,7 @@ from pseudolink.formats import encodings as encoding_files
 from pseudolink.formats.cleaned import Cleaned
 from pseudolink.formats.encodings import RECORD_BYTES
 from pseudolink.keys.linkage import LinkageKey
-from pseudolink.roles.encoding import columns_by_name
+from pseudolink.roles.payload import columns_by_name
 from pseudolink.schema import LinkageSchema, load_schema
 
 Report = Callable[[str, int, int], None]
@@ -162,7 +162,9 @@ def _reference(request: Request, schema: LinkageSchema) -> tuple[Cleaned, dict[s
     table = read_extract(request.reference)
     people: dict[str, int] = {}
     if request.truth is not None:
-        column = columns_by_name(table, [request.truth], source=request.reference.name)[request.truth]
+        column = columns_by_name(table.column_names, [request.truth], source=request.reference.name)[
+            request.truth
+        ]
         for row, value in enumerate(table.column(column).to_pylist()):
             if (value or "").strip():
                 people.setdefault(value.strip(), row)
@@ -198,7 +200,7 @@ def _truth_of_records(path: Path, column: str) -> dict[bytes, str]:
             table = file.read()
     except (pa.ArrowException, OSError):
         raise InputError(f"{path.name}: not a readable Parquet file") from None
-    names = columns_by_name(table, ["record", column], source=path.name)
+    names = columns_by_name(table.column_names, ["record", column], source=path.name)
     records = table.column(names["record"]).to_pylist()
     values = table.column(names[column]).cast(pa.string()).to_pylist()
     if any(not isinstance(one, bytes) or len(one) != RECORD_BYTES for one in records):

@@ -6,24 +6,29 @@ Source: specs/payload-v1.md; specs/encoding-v1.md, 7.6.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pseudolink.agreement import Party
+from pseudolink.clean.reader import column_key
 from pseudolink.errors import DoNotLinkError, InputError, Problem, UsageError
 from pseudolink.formats import apart
 from pseudolink.formats import payload as payloads
-from pseudolink.roles.encoding import columns_by_name
+from pseudolink.roles.payload import Piece, columns_by_name
 
 _BETWEEN = re.compile(r"[,;\t]")
 _TOKEN_BYTES = 16
+
+Index = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -43,37 +48,30 @@ class Columns:
     local_id: str | None = None
 
 
-def carried(table: pa.Table, party: Party, columns: Columns, source: str) -> dict[str, str]:
+def carried_columns(there: Sequence[str], party: Party, columns: Columns, source: str) -> dict[str, str]:
     """Column in the payload -> column of the extract."""
     wanted = list(party.attributes if columns.attributes is None else columns.attributes)
     payloads.refuse_unpermitted(wanted, party.attributes, party=party.id)
-    there = {name.strip().casefold() for name in table.column_names}
+    known = {name.strip().casefold() for name in there}
     names = {}
     if party.cohort:
         names[payloads.PROGRAMME_ID] = columns.programme_id
-    if (party.cohort or party.families) and columns.family_id.casefold() in there:
+    if (party.cohort or party.families) and columns.family_id.casefold() in known:
         names[payloads.FAMILY_ID] = columns.family_id
         dates = {payloads.FAMILY_FROM: columns.family_from, payloads.FAMILY_TO: columns.family_to}
-        names |= {name: column for name, column in dates.items() if column.casefold() in there}
-    found = columns_by_name(table, [*names.values(), *wanted], source=source)
+        names |= {name: column for name, column in dates.items() if column.casefold() in known}
+    found = columns_by_name(there, [*names.values(), *wanted], source=source)
     return {name: found[column] for name, column in names.items()} | {name: found[name] for name in wanted}
 
 
-def require_programme_ids(table: pa.Table, column: str, source: str) -> None:
-    """
-    Raises:
-        InputError: a record of the cohort without a programme ID.
-    """
-    # The releaser would refuse the payload, when everybody's work is done; here it can be corrected.
-    missing = [row for row, one in enumerate(table.column(column).to_pylist(), 1) if not (one or "").strip()]
-    if missing:
-        raise InputError(
-            f"{source}: {len(missing):,} rows without a programme ID, first row {missing[0]:,}",
-            advice="Everybody in the cohort needs one: the release names people by it.",
-        )
+def family_column(there: Sequence[str], carried: Mapping[str, str], columns: Columns) -> str | None:
+    """The column of family IDs, also of an extract whose payload may not carry them."""
+    named = column_key(columns.family_id)
+    found = next((name for name in there if column_key(name) == named), None)
+    return carried.get(payloads.FAMILY_ID, found)
 
 
-def local_id(table: pa.Table, party: Party, columns: Columns, source: str) -> str:
+def local_id(there: Sequence[str], party: Party, columns: Columns, source: str) -> str:
     """
     The column of the extract by which a do-not-link list names people.
 
@@ -86,86 +84,109 @@ def local_id(table: pa.Table, party: Party, columns: Columns, source: str) -> st
             "a do-not-link list needs to know by which column it names people",
             advice="Name it: --local-id COLUMN. It is not sent to anybody.",
         )
-    return columns_by_name(table, [wanted], source=source)[wanted]
+    return columns_by_name(there, [wanted], source=source)[wanted]
 
 
-def read_pairs(path: Path, table: pa.Table, column: str) -> list[tuple[str, str]]:
+class DoNotLink:
     """
-    Pairs of local IDs, two a line with a comma, semicolon or tab between; a heading is harmless.
+    A custodian's list of people whom nothing may join, and which records they turn out to be.
+
+    ``see`` takes every row of the extract, ``take`` those that are encoded.
+
+    Args:
+        path: pairs of local IDs, two a line with a comma, semicolon or tab between; a heading is
+            harmless.
+        column: of the extract, with the IDs.
 
     Raises:
         InputError: not readable as text.
-        DoNotLinkError: lines that are no pair of people of this extract, all of them. A mistyped ID
-            would leave a person without the protection that the list is for.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {path.name}: {type(error).__name__}") from None
-    known = {(value or "").strip() for value in table.column(column).to_pylist()} - {""}
-    pairs, problems = [], []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        ids = [one.strip().strip('"') for one in _BETWEEN.split(line)]
-        strangers = sum(one not in known for one in ids)
-        if number == 1 and strangers == len(ids):
-            continue  # a heading
-        if len(ids) != 2:
-            problems.append(Problem(f"line {number}", f"{len(ids)} IDs; a pair has two"))
-        elif strangers:
-            problems.append(Problem(f"line {number}", f"{strangers} of its IDs are nobody's in this extract"))
-        elif ids[0] == ids[1]:
-            problems.append(Problem(f"line {number}", "the same ID twice"))
-        else:
-            pairs.append((ids[0], ids[1]))
-    if problems:
-        raise DoNotLinkError(problems, source=path.name)
-    return pairs
 
+    def __init__(self, path: Path, column: str) -> None:
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"cannot read {path.name}: {type(error).__name__}") from None
+        self.column = column
+        self._name = path.name
+        self._lines = [
+            (number, [one.strip().strip('"') for one in _BETWEEN.split(line)])
+            for number, line in enumerate(lines, 1)
+            if line.strip()
+        ]
+        self._listed = pa.array(sorted({one for _, ids in self._lines for one in ids} - {""}), pa.string())
+        self._known: set[str] = set()
+        self._records: dict[str, set[bytes]] = {}
 
-def records_apart(
-    pairs: Sequence[tuple[str, str]],
-    local_ids: Sequence[str | None],
-    source: npt.NDArray[np.int64],
-    records: npt.NDArray[np.uint8],
-) -> apart.Pairs:
-    """
-    Pairs of record IDs from pairs of local IDs; every record that bears an ID.
+    def _found(self, table: pa.Table) -> tuple[list[str], Index]:
+        ids = pc.utf8_trim_whitespace(pc.fill_null(table.column(self.column).cast(pa.string()), ""))
+        rows = np.flatnonzero(pc.is_in(ids, self._listed).to_numpy(zero_copy_only=False))
+        return ids.take(pa.array(rows)).to_pylist(), rows
 
-    Args:
-        local_ids: of each row that was encoded. source, records: (n,) and (n, 16), as encoded.
-    """
-    if not pairs:
-        return frozenset()
-    listed = {one for pair in pairs for one in pair}
-    found: dict[str, set[bytes]] = {}
-    for row, record in zip(source.tolist(), records, strict=True):
-        one = (local_ids[row] or "").strip()
-        if one in listed:
-            found.setdefault(one, set()).add(bytes(record))
-    return apart.ordered(
-        (x, y) for a, b in pairs for x in found.get(a, ()) for y in found.get(b, ()) if x != y
-    )
+    def see(self, piece: Piece) -> None:
+        """Note who of the list is in the extract."""
+        self._known.update(self._found(piece.table)[0])
 
+    def take(self, piece: Piece, records: npt.NDArray[np.uint8]) -> None:
+        """Note which records they are; every one that bears an ID. ``records``: (n, 16), of the rows."""
+        ids, rows = self._found(piece.table)
+        for one, record in zip(ids, records[rows], strict=True):
+            self._records.setdefault(one, set()).add(bytes(record))
 
-def finished(payload: pa.Table, party: Party, listed: apart.Pairs) -> pa.Table:
-    """The payload with family tokens for another party's family IDs, and the do-not-link list."""
-    if not party.cohort and payloads.FAMILY_ID in payload.column_names:
-        payload = payload.set_column(
-            payload.column_names.index(payloads.FAMILY_ID),
-            payloads.FAMILY_ID,
-            tokens(payload.column(payloads.FAMILY_ID)),
+    def _pairs(self) -> Iterator[tuple[int, list[str]]]:
+        for place, (number, ids) in enumerate(self._lines):
+            if place or number > 1 or any(one in self._known for one in ids):
+                yield number, ids  # a first line that names nobody is a heading
+
+    def check(self) -> None:
+        """
+        Raises:
+            DoNotLinkError: lines that are no pair of people of this extract, all of them. A mistyped
+                ID would leave a person without the protection that the list is for.
+        """
+        problems = []
+        for number, ids in self._pairs():
+            strangers = sum(one not in self._known for one in ids)
+            if len(ids) != 2:
+                problems.append(Problem(f"line {number}", f"{len(ids)} IDs; a pair has two"))
+            elif strangers:
+                problems.append(
+                    Problem(f"line {number}", f"{strangers} of its IDs are nobody's in this extract")
+                )
+            elif ids[0] == ids[1]:
+                problems.append(Problem(f"line {number}", "the same ID twice"))
+        if problems:
+            raise DoNotLinkError(problems, source=self._name)
+
+    def pairs(self) -> apart.Pairs:
+        """Pairs of record IDs, when every row has been taken and the list holds."""
+        return apart.ordered(
+            (x, y)
+            for _, (a, b) in self._pairs()
+            for x in self._records.get(a, ())
+            for y in self._records.get(b, ())
+            if x != y
         )
-    if listed:
-        payload = payload.append_column(apart.APART, apart.column(payload.column(payloads.RECORD), listed))
-    return payload
 
 
-def tokens(families: pa.ChunkedArray) -> pa.Array:
-    """Family IDs as random tokens, fresh for every delivery: equal where the IDs are, and no more."""
-    drawn: dict[str, str] = {}
-    for one in families.to_pylist():
-        if one is not None and one not in drawn:
-            drawn[one] = secrets.token_hex(_TOKEN_BYTES)
-    return pa.array([None if one is None else drawn[one] for one in families.to_pylist()], pa.string())
+def finished(tables: Iterable[pa.Table], party: Party, listed: apart.Pairs) -> Iterator[pa.Table]:
+    """The payload with family tokens for another party's family IDs, and the do-not-link list."""
+    key = secrets.token_bytes(32)
+    for table in tables:
+        if not party.cohort and payloads.FAMILY_ID in table.column_names:
+            place = table.column_names.index(payloads.FAMILY_ID)
+            table = table.set_column(place, payloads.FAMILY_ID, tokens(table.column(payloads.FAMILY_ID), key))
+        if listed:
+            table = table.append_column(apart.APART, apart.column(table.column(payloads.RECORD), listed))
+        yield table
+
+
+def tokens(families: pa.ChunkedArray, key: bytes) -> pa.Array:
+    """Family IDs as tokens under a key of one delivery: equal where the IDs are, and no more."""
+
+    def token(family: str | None) -> str | None:
+        if family is None:
+            return None
+        return hashlib.blake2b(family.encode(), digest_size=_TOKEN_BYTES, key=key).hexdigest()
+
+    return pa.array([token(one) for one in families.to_pylist()], pa.string())

@@ -7,23 +7,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from pseudolink import files
 from pseudolink.agreement import Agreement, Party, load_signed, require_own_key, today_utc
-from pseudolink.clean.common import without_common
+from pseudolink.clean.common import Common, without_common
 from pseudolink.clean.extract import clean_table
 from pseudolink.clean.profile import FieldValues, values_of
 from pseudolink.clean.profile import profile as profile_of
-from pseudolink.clean.reader import column_key, read_extract
+from pseudolink.clean.reader import open_extract, read_extract
 from pseudolink.encode import floor
-from pseudolink.encode.tokens import Components
+from pseudolink.encode.parts import Components
+from pseudolink.engines.spill import SPILL, Spill
 from pseudolink.errors import FloorError, NotPermittedError, WrongKeyError
 from pseudolink.formats import apart as apart_lists
 from pseudolink.formats import attack_report
@@ -31,30 +30,25 @@ from pseudolink.formats import payload as payloads
 from pseudolink.formats import records as indexes
 from pseudolink.formats.cleaned import Cleaned
 from pseudolink.formats.encodings import TOKEN_WORDS, PassColumns
-from pseudolink.formats.manifest import Manifest
 from pseudolink.keys.linkage import LinkageKey
 from pseudolink.keys.party import PartyKey
 from pseudolink.ledger import chain
 from pseudolink.roles import carry
 from pseudolink.roles import events as happenings
+from pseudolink.roles.admission import Admission
 from pseudolink.roles.carry import Columns
-from pseudolink.roles.encoding import (
-    Options,
-    columns_by_name,
-    columns_of,
-    coverage,
-    encode_table_to,
-    payload_table,
-)
+from pseudolink.roles.encoding import Encoder, Options, Report, coverage, quiet, settled
 from pseudolink.roles.exchange import Exchange
-from pseudolink.roles.objections import leave_out, read_list
-from pseudolink.roles.withdrawing import RECORDS, index_of
+from pseudolink.roles.objections import LeftOut, leave_out, read_list
+from pseudolink.roles.payload import Payload, Piece
+from pseudolink.roles.sealing import SUFFIX, Sealer
+from pseudolink.roles.streams import read_again
+from pseudolink.roles.withdrawing import RECORDS, Index
 from pseudolink.schema import LinkageSchema, load_schema
-from pseudolink.seal.package import file_digest, seal
+from pseudolink.seal.package import file_digest
 
 ENCODINGS = "encodings"
 PAYLOAD = "payload"
-SUFFIX = ".package"
 
 __all__ = ["Columns", "Delivered", "Profiled", "encode", "profile"]
 
@@ -238,6 +232,7 @@ def encode(
     options: Options | None = None,
     encoding: str = "utf-8",
     delimiter: str | None = None,
+    report: Report = quiet,
 ) -> Delivered:
     """
     Encode an extract under a signed agreement and seal both halves of it.
@@ -261,74 +256,107 @@ def encode(
     design = load_schema(schema)
     agreed.require_schema(design.digest, (design.floor.company, design.floor.component))
     check = _require_linkage_key(agreed, linkage_key)
-    table = read_extract(extract, encoding=encoding, delimiter=delimiter)
-    table, kept, happened = happenings.gathered(
-        table,
+    opened = open_extract(extract, encoding=encoding, delimiter=delimiter)
+    source = _name(extract)
+    happened = happenings.gathered(
+        opened,
         party,
         columns.local_id,
         events or {},
         encoding=encoding,
         delimiter=delimiter,
-        source=_name(extract),
+        source=source,
     )
-    if design.floor.audit:
-        day = options.today or today_utc()
-        attack_report.require(options.audit, schema=design.digest, records=table.num_rows, today=day)
-    carried = carry.carried(table, party, columns, _name(extract))
-    if party.cohort:
-        carry.require_programme_ids(table, carried[payloads.PROGRAMME_ID], _name(extract))
-    local = carry.local_id(table, party, columns, _name(extract)) if do_not_link else ""
-    pairs = carry.read_pairs(do_not_link, table, local) if do_not_link else []
-    objecting = unknown = 0
-    if objections is not None:
-        programme, family = carried.get(payloads.PROGRAMME_ID), _family_column(table, carried, columns)
-        listed = read_list(objections, design)
-        out = leave_out(table, listed, design, party, programme=programme, family=family)
-        table, objecting, unknown = out.table, out.left_out, out.unknown
-        kept = kept[out.kept]
-    local_ids = table.column(local).to_pylist() if do_not_link else []
-    whole, strangers = table, dict[str, int]()
-    if happened:
-        named = columns_by_name(table, [columns.local_id or ""], source=_name(extract))
-        whole, strangers = happenings.attached(table, named[columns.local_id or ""], happened)
-    table = _permitted_fields(table, design, party)
-    with files.new_folder(output) as folder:
-        write = _Writer(folder, agreed, party, key, check, options.today)
+    opened = happened.extract
+
+    def audited(records: int) -> None:
+        if design.floor.audit:
+            day = options.today or today_utc()
+            attack_report.require(options.audit, schema=design.digest, records=records, today=day)
+
+    if opened.rows is not None:
+        audited(opened.rows)
+    carried = carry.carried_columns(opened.columns, party, columns, source)
+    local = carry.local_id(opened.columns, party, columns, source) if do_not_link else ""
+    objecting = read_list(objections, design) if objections is not None else None
+    with files.new_folder(output) as folder, read_again(opened, folder) as opened:
+        out = LeftOut.nobody()
+        if objecting is not None:
+            out = leave_out(
+                opened,
+                objecting,
+                design,
+                party,
+                programme=carried.get(payloads.PROGRAMME_ID),
+                family=carry.family_column(opened.columns, carried, columns),
+                today=options.today,
+            )
+        write = Sealer(folder, agreed, party, key, check, options.today)
         write.heads = Exchange(ledger, party.id).outgoing()
         plain = folder / "plain.parquet"
-        written, cleaned = encode_table_to(
-            plain,
-            table,
-            design,
-            linkage_key.derive,
-            agreed.project,
-            party=party.id,
-            options=options,
-            needed=party.fields,
-            source=_name(extract),
-        )
+        roads: list[tuple[Payload, Index, carry.DoNotLink | None]] = []
+
+        def gathered(common: Common) -> Encoder:
+            roads.clear()
+            for left in folder.glob(f"{SPILL}*"):  # of a first reading that found common values
+                left.unlink()
+            listed = carry.DoNotLink(do_not_link, local) if do_not_link else None
+            road = Admission(opened, design, party, carried, source, out, listed)
+            payload = Payload(carried, lambda: Spill(folder), memory=options.memory, events=happened.lists)
+            index = Index(carried, Spill(folder))
+
+            def taken(piece: Piece, records: npt.NDArray[np.uint8]) -> None:
+                payload.add(piece, records)
+                index.add(happened.supplied(piece), records)
+                if listed:
+                    listed.take(piece, records)
+
+            encoder = Encoder(
+                opened,
+                design,
+                linkage_key.derive,
+                agreed.project,
+                party=party.id,
+                options=options,
+                needed=party.fields,
+                source=source,
+                prepare=road,
+                columns=road.columns,
+                taken=taken,
+                common=common,
+                spill=lambda: Spill(folder),
+                report=report,
+            )
+            encoder.gather(road.check)
+            if opened.rows is None:  # a stream
+                audited(road.rows)
+            roads[:] = [(payload, index, listed)]
+            return encoder
+
+        encoder = settled(gathered)
+        payload, index, listed = roads[0]
+        written, fared = encoder.write(plain)
         statistics = {
             "chance": written.chance.to_json(),
             "company": written.company.to_json(),
-            "coverage": coverage(cleaned),
+            "coverage": coverage(fared),
         }
-        rows = len(written.records)
-        people = len(np.unique(written.source))
-        apart = carry.records_apart(pairs, local_ids, written.source, written.records)
+        rows, people = len(written.records), payload.rows
+        apart = listed.pairs() if listed else frozenset()
         if apart:
-            added = folder / "whole.parquet"
-            apart_lists.add(plain, apart, added)
-            added.replace(plain)
+            whole = folder / "whole.parquet"
+            apart_lists.add(plain, apart, whole)
+            whole.replace(plain)
+        report("seal", 0, 3)
         sent = write(ENCODINGS, plain, rows, statistics)
-        payload = payload_table(written.records, written.source, whole, carried)
-        sent_events = {one.name: one.rows - strangers[one.name] for one in happened}
-        payload = carry.finished(payload, party, apart)
-        payloads.save(payload, plain)
-        held = write(PAYLOAD, plain, payload.num_rows, {})
-        index = _index(written, table, kept, carried)
-        indexes.save(index, plain)
+        report("seal", 1, 3)
+        payloads.write(carry.finished(payload.tables(), party, apart), plain)
+        held = write(PAYLOAD, plain, people, {})
+        report("seal", 2, 3)
+        indexes.write(index.tables(), plain)
         digest = file_digest(Path(extract)) if isinstance(extract, (str, Path)) else None
-        kept_index = write(RECORDS, plain, index.num_rows, {"extract": digest})
+        kept = write(RECORDS, plain, people, {"extract": digest})
+        report("seal", 3, 3)
         chain.append(
             ledger,
             key,
@@ -336,93 +364,29 @@ def encode(
             agreement=agreed.digest,
             details={
                 "rows": people,
-                "objections": objecting,
+                "objections": out.left_out,
                 "do_not_link": len(apart),
-                **({"events": sent_events} if happened else {}),
-                "objections_unknown": unknown,
+                **({"events": payload.events} if happened.events else {}),
+                "objections_unknown": out.unknown,
                 "schema": design.digest,
                 "keys": {"linkage": linkage_key.fingerprint},
                 ENCODINGS: sent,
                 PAYLOAD: held,
-                RECORDS: kept_index,
+                RECORDS: kept,
             },
         )
-    counts = {name: {"valid": c.valid, "filled": c.filled} for name, c in cleaned.counts.items()}
+    counts = {name: {"valid": c.valid, "filled": c.filled} for name, c in fared.counts.items()}
     return Delivered(
         people,
-        objecting,
+        out.left_out,
         output / f"{party.id}.{ENCODINGS}{SUFFIX}",
         output / f"{party.id}.{PAYLOAD}{SUFFIX}",
         written.company.share,
         written.company.largest_component,
         counts,
         written.records,
-        written.source,
-        unknown,
+        written.source if happened.rows is None else happened.rows[written.source],
+        out.unknown,
         len(apart),
-        {name: (count, strangers[name]) for name, count in sent_events.items()},
+        happened.told(payload.events),
     )
-
-
-def _family_column(table: pa.Table, carried: dict[str, str], columns: Columns) -> str | None:
-    """The column of family IDs, also of an extract whose payload may not carry them."""
-    named = column_key(columns.family_id)
-    there = next((name for name in table.column_names if column_key(name) == named), None)
-    return carried.get(payloads.FAMILY_ID, there)
-
-
-def _index(written: Any, table: pa.Table, kept: npt.NDArray[np.int64], carried: dict[str, str]) -> pa.Table:
-    """What lets this custodian withdraw people later; sealed to itself."""
-    columns: list[list[str | None] | None] = []
-    for name in (payloads.PROGRAMME_ID, payloads.FAMILY_ID):
-        there = table.column(carried[name]).to_pylist() if name in carried else None
-        columns.append(
-            None if there is None else [(there[row] or "").strip() or None for row in written.source]
-        )
-    return index_of(written.records, kept[written.source], *columns)
-
-
-def _permitted_fields(table: pa.Table, design: LinkageSchema, party: Party) -> pa.Table:
-    """Without the columns of fields that this party may not encode."""
-    barred = columns_of(one for name, one in design.fields.items() if name not in party.fields)
-    kept = columns_of(one for name, one in design.fields.items() if name in party.fields)
-    kept |= {column_key(name) for name in party.attributes}
-    drop = [name for name in table.column_names if column_key(name) in barred - kept]
-    return table.drop_columns(drop) if drop else table
-
-
-class _Writer:
-    """Seals one artefact after another into the folder of a delivery."""
-
-    def __init__(
-        self, folder: Path, agreed: Agreement, party: Party, key: PartyKey, check: str, today: date | None
-    ) -> None:
-        self.folder, self.agreed, self.party, self.key, self.check = folder, agreed, party, key, check
-        self.today = today or today_utc()
-        self.heads: dict[str, dict[str, Any]] = {}
-
-    def __call__(self, artefact: str, plain: Path, rows: int, statistics: dict[str, Any]) -> str:
-        """Seal ``plain``, remove it, and return the package's digest."""
-        manifest = Manifest(
-            artefact=artefact,
-            project=self.agreed.project,
-            agreement=self.agreed.digest,
-            schema=self.agreed.schema,
-            key_check=self.check,
-            sender=self.party.id,
-            recipients=(self.party.id,)
-            if artefact == RECORDS
-            else tuple(p.id for p in self.agreed.recipients_of(artefact)),
-            purpose=self.agreed.purpose,
-            created=self.today.isoformat(),
-            expires=self.agreed.expires.isoformat(),
-            rows=rows,
-            software=f"pseudolink {version('pseudolink')}",
-            content_sha256=file_digest(plain),
-            statistics=statistics,
-            heads=self.heads,
-        )
-        target = self.folder / f"{self.party.id}.{artefact}{SUFFIX}"
-        digest = seal(plain, target, manifest, self.agreed, self.key, today=self.today)
-        plain.unlink()
-        return digest

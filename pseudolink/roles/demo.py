@@ -15,8 +15,6 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pseudolink import files
 from pseudolink.agreement import load_agreement, sign_agreement, today_utc, verify_signatures
 from pseudolink.errors import UsageError
@@ -283,7 +281,7 @@ def _judge(
     who = {
         party: {
             bytes(record): int(population.truth[party][row])
-            for record, row in zip(one.records, _rows(one, population, party), strict=True)
+            for record, row in zip(one.records, one.source, strict=True)
         }
         for party, one in delivered.items()
     }
@@ -318,14 +316,3 @@ def _judge(
             )
         )
     return tuple(results)
-
-
-def _rows(
-    one: Delivered, population: synthetic.Population, party: str
-) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Rows of the extract as it was written, from rows of what was left after objections."""
-    if party != synthetic.COHORT or not one.objections:
-        return one.source
-    ids = population.extracts[party]["programme_id"].to_numpy(dtype=object)
-    stayed = np.flatnonzero(~np.isin(ids.astype(str), list(population.objections)))
-    return stayed[one.source]

@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pseudolink.agreement import Party
-from pseudolink.clean.reader import column_key, read_extract
+from pseudolink.clean.reader import Extract, column_key, open_extract, read_extract
 from pseudolink.errors import EventsError, NotPermittedError, Problem, UsageError
 from pseudolink.formats import payload as payloads
-from pseudolink.roles.encoding import blank_as_null, columns_by_name
+from pseudolink.roles.payload import Piece, columns_by_name
 
 Index = npt.NDArray[np.int64]
 
@@ -41,8 +41,31 @@ class Events:
         return int(self.columns.num_rows)
 
 
+@dataclass(frozen=True)
+class Gathered:
+    """
+    An extract with a row a record, and its events.
+
+    rows: (n,) int64, the row of the extract as supplied that each was; None where they are the same.
+    lists: n rows, columns ``events.NAME``; None without events.
+    """
+
+    extract: Extract
+    rows: Index | None
+    lists: pa.Table | None
+    events: tuple[Events, ...]
+
+    def told(self, sent: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+        """Event table -> events sent, and events of nobody who was encoded."""
+        return {one.name: (sent[one.name], one.rows - sent[one.name]) for one in self.events}
+
+    def supplied(self, piece: Piece) -> Piece:
+        """The piece with the rows of the extract as it was supplied."""
+        return piece if self.rows is None else Piece(piece.table, self.rows[piece.rows])
+
+
 def gathered(
-    table: pa.Table,
+    extract: Extract,
     party: Party,
     local: str | None,
     given: Mapping[str, Path],
@@ -50,16 +73,13 @@ def gathered(
     encoding: str,
     delimiter: str | None,
     source: str,
-) -> tuple[pa.Table, Index, list[Events]]:
+) -> Gathered:
     """
     Every event table that the agreement names for the party and that is there.
 
     Args:
-        table: the extract. local: its column of local IDs. given: event table -> file.
-
-    Returns:
-        The extract with a row a record and without columns of events; (n,) int64, the row of the
-        extract that each was; and the events.
+        extract: as supplied; where there are events it is read whole. local: its column of local
+            IDs. given: event table -> file.
 
     Raises:
         UsageError: events, and no column of local IDs. NotPermittedError: files of event tables
@@ -69,17 +89,17 @@ def gathered(
     unknown = sorted(set(given) - set(agreed))
     if unknown:
         raise NotPermittedError(f"the agreement names no event table {', '.join(map(repr, unknown))}")
-    there = {column_key(name) for name in table.column_names}
-    every = np.arange(table.num_rows, dtype=np.int64)
+    there = {column_key(name) for name in extract.columns}
     inside = [n for n in agreed if n not in given and any(column_key(c) in there for c in agreed[n])]
     if not inside and not given:
-        return table, every, []
+        return Gathered(extract, None, None, ())
     if local is None:
         raise UsageError(
             "events need to know which column names the records they belong to",
             advice="Name it: --local-id COLUMN. It is not sent to anybody.",
         )
-    own = columns_by_name(table, [local], source=source)[local]
+    own = columns_by_name(extract.columns, [local], source=source)[local]
+    table, every = extract.table(), None
     found = [_taken(name, table, own, agreed[name], source) for name in inside]
     if inside:
         of_events = {column_key(c) for name in inside for c in agreed[name]}
@@ -90,9 +110,9 @@ def gathered(
         _refuse_repeated(table.column(own), source)
     for name, path in sorted(given.items()):
         rows = read_extract(path, encoding=encoding, delimiter=delimiter)
-        key = columns_by_name(rows, [local], source=path.name)[local]
+        key = columns_by_name(rows.column_names, [local], source=path.name)[local]
         found.append(_taken(name, rows, key, agreed[name], path.name))
-    return table, every, found
+    return Gathered(_named(table, source), every, attached(table.column(own), found), tuple(found))
 
 
 def _taken(name: str, table: pa.Table, own: str, columns: Sequence[str], source: str) -> Events:
@@ -100,7 +120,7 @@ def _taken(name: str, table: pa.Table, own: str, columns: Sequence[str], source:
     present = [column for column in columns if column_key(column) in there]
     if not present:
         raise EventsError([Problem(name, "none of its columns is there")], source=source)
-    names = columns_by_name(table, present, source=source)
+    names = columns_by_name(table.column_names, present, source=source)
     cells = pa.table({one: _text(table.column(names[one])) for one in sorted(present)})
     some = np.zeros(cells.num_rows, dtype=bool)
     for column in cells.columns:
@@ -115,7 +135,7 @@ def _taken(name: str, table: pa.Table, own: str, columns: Sequence[str], source:
 
 def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     text = column.cast(pa.string())
-    return pa.chunked_array([blank_as_null(chunk) for chunk in text.chunks], type=pa.string())
+    return pa.chunked_array([payloads.blank_as_null(chunk) for chunk in text.chunks], type=pa.string())
 
 
 def _one_a_record(table: pa.Table, own: str, source: str) -> tuple[pa.Table, Index]:
@@ -158,33 +178,38 @@ def _refuse_repeated(column: pa.ChunkedArray, source: str) -> None:
         raise EventsError([problem], source=source)
 
 
-def attached(table: pa.Table, local: str, events: Sequence[Events]) -> tuple[pa.Table, dict[str, int]]:
-    """
-    The extract with a column ``events.NAME`` for each event table.
+def _named(table: pa.Table, source: str) -> Extract:
+    """An extract from a table, under the name of its file: messages name that."""
+    found = open_extract(table)
+    found.name = source
+    return found
 
-    Returns:
-        the table, and of each event table how many events are of no record of it (of people who
-        object, or of nobody).
+
+def attached(local: pa.ChunkedArray, events: Sequence[Events]) -> pa.Table:
     """
-    ids = _text(table.column(local)).combine_chunks()
-    strangers = {}
+    Lists of events for rows with these local IDs: a column ``events.NAME`` for each event table.
+
+    Events of nobody are in none.
+    """
+    ids = _text(local).combine_chunks()
+    columns = {}
     for one in events:
         at = pc.index_in(one.ids, value_set=ids).combine_chunks()
-        strangers[one.name] = at.null_count
         known = np.flatnonzero(at.is_valid().to_numpy(zero_copy_only=False))
         row = at.take(pa.array(known)).to_numpy().astype(np.int64)
         cells = one.columns.take(pa.array(known))
         order = _in_order(row, cells)
         cells = cells.take(pa.array(order)).combine_chunks()
-        counts = np.bincount(row, minlength=table.num_rows)
+        counts = np.bincount(row, minlength=len(ids))
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
         names = cells.column_names
         struct = pa.StructArray.from_arrays(
             [_whole(cells.column(n)) for n in names], fields=[pa.field(n, pa.string()) for n in names]
         )
-        lists = pa.ListArray.from_arrays(pa.array(offsets), struct, type=payloads.event_type(names))
-        table = table.append_column(payloads.EVENTS + one.name, lists)
-    return table, strangers
+        columns[payloads.EVENTS + one.name] = pa.ListArray.from_arrays(
+            pa.array(offsets), struct, type=payloads.event_type(names)
+        )
+    return pa.table(columns)
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:

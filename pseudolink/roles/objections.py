@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pseudolink.agreement import Party
-from pseudolink.clean.extract import clean_table
-from pseudolink.clean.reader import column_key, read_extract
+from pseudolink.clean.extract import Cleaning, clean_table
+from pseudolink.clean.reader import Extract, column_key, read_extract
 from pseudolink.errors import EmptyInputError, InputError, NotPermittedError
-from pseudolink.formats.cleaned import Cleaned
+from pseudolink.formats.cleaned import Cleaned, Column
 from pseudolink.roles.encoding import columns_of
 from pseudolink.schema import LinkageSchema
+
+Flags = npt.NDArray[np.bool_]
 
 NUMBERS = ("nino", "upn", "nhs", "uln")
 _STEM = 8  # of a National Insurance number: its suffix is no part of identity
@@ -46,16 +49,28 @@ class Listed:
 @dataclass(frozen=True)
 class LeftOut:
     """
-    An extract without those who object.
+    Who of an extract does not stay.
 
-    kept: (m,) int64, the rows of the extract that stay. left_out: rows that do not. unknown: entries
-    of the list that match nobody.
+    out: (n,) bool, by row of the extract; empty where everybody stays. unknown: entries of the list
+    that match nobody.
     """
 
-    table: pa.Table
-    kept: npt.NDArray[np.int64]
-    left_out: int
+    out: Flags
     unknown: int
+
+    @classmethod
+    def nobody(cls) -> LeftOut:
+        """Everybody stays."""
+        return cls(np.zeros(0, dtype=np.bool_), 0)
+
+    @property
+    def left_out(self) -> int:
+        """How many rows do not stay."""
+        return int(self.out.sum())
+
+    def stay(self, rows: npt.NDArray[np.int64]) -> Flags:
+        """Which of some rows of the extract stay."""
+        return ~self.out[rows] if len(self.out) else np.ones(len(rows), dtype=np.bool_)
 
 
 def read_list(path: Path, schema: LinkageSchema | None) -> Listed:
@@ -80,16 +95,18 @@ def read_list(path: Path, schema: LinkageSchema | None) -> Listed:
 
 
 def leave_out(
-    table: pa.Table,
+    extract: Extract,
     listed: Listed,
     schema: LinkageSchema,
     party: Party,
     *,
     programme: str | None,
     family: str | None,
+    today: date | None = None,
 ) -> LeftOut:
     """
-    The extract without those who object, and under the policy ``family`` without their families.
+    Who objects, and under the policy ``family`` who is of their families. Reads the extract once,
+    for families twice.
 
     Args:
         programme, family: columns of the extract, where it has them.
@@ -99,60 +116,78 @@ def leave_out(
         InputError: the policy asks for families, and the extract has no family IDs.
         EmptyInputError: nobody is left.
     """
-    out, unknown = matching(table, listed, schema, programme)
+    out, unknown = matching(extract, listed, schema, programme, today=today)
     if party.objections == "family":
         if family is None:
             raise InputError(
                 "the agreement leaves out whole families, and the extract has no column of family IDs",
                 advice="Name the column with --family-id.",
             )
-        out = with_families(out, table.column(family).to_pylist())
-    kept = np.flatnonzero(~out).astype(np.int64)
-    if not len(kept):
+        names = [table.column(family).to_pylist() for table in extract.chunks()]
+        out = with_families(out, [one for some in names for one in some])
+    if out.all():
         raise EmptyInputError("everybody in the extract objects; nothing is encoded")
-    return LeftOut(table.take(pa.array(kept)), kept, int(out.sum()), unknown)
+    return LeftOut(out, unknown)
 
 
 def matching(
-    table: pa.Table, listed: Listed, schema: LinkageSchema, programme: str | None
-) -> tuple[npt.NDArray[np.bool_], int]:
+    extract: Extract,
+    listed: Listed,
+    schema: LinkageSchema,
+    programme: str | None,
+    *,
+    today: date | None = None,
+) -> tuple[Flags, int]:
     """Which rows the list means, and how many of its entries mean nobody."""
     if listed.table is not None:
-        return _by_identifiers(table, listed.table, schema)
+        return _by_identifiers(extract, listed.table, schema, today)
     if programme is None:
         raise NotPermittedError("only the cohort's custodian has programme IDs to object by")
-    return by_ids([(one or "").strip() for one in table.column(programme).to_pylist()], listed.ids)
+    out, found = [], set()
+    for table in extract.chunks():
+        there = [(one or "").strip() for one in table.column(programme).to_pylist()]
+        out.append(by_ids(there, listed.ids)[0])
+        found |= set(listed.ids).intersection(there)
+    return np.concatenate(out), len(set(listed.ids) - found)
 
 
-def by_ids(there: Sequence[str | None], ids: Sequence[str]) -> tuple[npt.NDArray[np.bool_], int]:
+def by_ids(there: Sequence[str | None], ids: Sequence[str]) -> tuple[Flags, int]:
     """Which rows have one of the IDs, and how many of the IDs are nobody's."""
     wanted = set(ids)
     return np.asarray([one in wanted for one in there], dtype=bool), len(wanted - set(there))
 
 
-def with_families(out: npt.NDArray[np.bool_], families: Sequence[str | None]) -> npt.NDArray[np.bool_]:
+def with_families(out: Flags, families: Sequence[str | None]) -> Flags:
     """Everyone who has the family ID of one who is out."""
     names = [(one or "").strip() for one in families]
     gone = {name for name, is_out in zip(names, out, strict=True) if is_out and name}
-    theirs: npt.NDArray[np.bool_] = np.asarray([name in gone for name in names], dtype=bool)
+    theirs: Flags = np.asarray([name in gone for name in names], dtype=bool)
     return np.logical_or(out, theirs)
 
 
 def _by_identifiers(
-    table: pa.Table, listed: pa.Table, schema: LinkageSchema
-) -> tuple[npt.NDArray[np.bool_], int]:
+    extract: Extract, listed: pa.Table, schema: LinkageSchema, today: date | None
+) -> tuple[Flags, int]:
     index: dict[tuple[str, ...], set[int]] = defaultdict(set)
-    for row, keys in _keys(clean_table(table, schema, needed=()), schema):
+    for entry, keys in _keys(clean_table(listed, schema, needed=(), today=today), schema):
         for key in keys:
-            index[key].add(row)
-    out = np.zeros(table.num_rows, dtype=bool)
-    found: dict[int, bool] = dict.fromkeys(range(listed.num_rows), False)
-    for entry, keys in _keys(clean_table(listed, schema, needed=()), schema):
-        for key in keys:
-            # Everybody who fits is left out: one too many does less harm than the one who objected.
-            for row in index.get(key, ()):
-                out[row] = found[entry] = True
-    return out, sum(not one for one in found.values())
+            index[key].add(entry)
+    cleaning = Cleaning(extract.columns, schema, needed=(), today=today, source=extract.name)
+    out = []
+    found: set[int] = set()
+    first = 0
+    for table in extract.chunks():
+        rows = np.arange(first, first + table.num_rows, dtype=np.int64)
+        means = np.zeros(len(rows), dtype=np.bool_)
+        for row, keys in _keys(cleaning.chunk(table, rows), schema):
+            for key in keys:
+                # Everybody who fits is left out: one too many does less harm than the one who objected.
+                if key in index:
+                    means[row - first] = True
+                    found |= index[key]
+        out.append(means)
+        first += len(rows)
+    return np.concatenate(out), listed.num_rows - len(found)
 
 
 def _keys(cleaned: Cleaned, schema: LinkageSchema) -> list[tuple[int, list[tuple[str, ...]]]]:
@@ -163,11 +198,7 @@ def _keys(cleaned: Cleaned, schema: LinkageSchema) -> list[tuple[int, list[tuple
     for name, one in schema.fields.items():
         if name in cleaned.fields:
             of_kind[one.kind].append(name)
-    texts = {
-        name: [None if code < 0 else cleaned.fields[name].values[code] for code in cleaned.fields[name].codes]
-        for names in of_kind.values()
-        for name in names
-    }
+    texts = {name: _texts(cleaned.fields[name]) for names in of_kind.values() for name in names}
     found = []
     for at, row in enumerate(cleaned.source.tolist()):
         keys: list[tuple[str, ...]] = []
@@ -184,3 +215,8 @@ def _keys(cleaned: Cleaned, schema: LinkageSchema) -> list[tuple[int, list[tuple
                         keys.append(("names", *sorted(map(str, parts[:2])), str(parts[2])))
         found.append((row, keys))
     return found
+
+
+def _texts(column: Column) -> list[str | None]:
+    values: list[str | None] = [*column.values, None]  # code -1 reads the last entry
+    return [values[code] for code in column.codes.tolist()]

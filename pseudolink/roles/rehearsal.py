@@ -32,16 +32,10 @@ from pseudolink.formats.encodings import fixed_column
 from pseudolink.keys.linkage import LinkageKey
 from pseudolink.roles import duplicates
 from pseudolink.roles.candidates import candidates_table, expected_of
-from pseudolink.roles.encoding import (
-    Options,
-    columns_by_name,
-    columns_of,
-    coverage,
-    encode_table,
-    payload_table,
-)
+from pseudolink.roles.encoding import Options, columns_of, coverage, encode_table
 from pseudolink.roles.explaining import MODEL_FILE, model_of
 from pseudolink.roles.linkage import Delivery, PairLinkage, Report, link_all, quiet
+from pseudolink.roles.payload import columns_by_name, payload_table
 from pseudolink.roles.people import People, link_map, people_of
 from pseudolink.roles.resolving import Rules
 from pseudolink.schema import LinkageSchema
@@ -115,18 +109,18 @@ def _side(
 ) -> Side:
     with clock.stage("read"):
         table = source if isinstance(source, pa.Table) else read_extract(source)
-        column = columns_by_name(table, [truth], source=name)[truth]
+        column = columns_by_name(table.column_names, [truth], source=name)[truth]
         known = np.asarray(table.column(column).to_pylist(), dtype=object)
         known = np.asarray([(v or "").strip() or None for v in known], dtype=object)
         table = table.drop_columns([column])
     with clock.stage("encode"):
-        encoded, cleaned = encode_table(
+        encoded, fared = encode_table(
             table, schema, key.derive, "rehearsal", party=name, options=options, source=name
         )
         used = columns_of(schema.fields.values()) | {payloads.RECORD}
         rest = {name: name for name in table.column_names if column_key(name) not in used}
         payload = payload_table(encoded.encodings.records, encoded.source, table, rest)
-        found = coverage(cleaned)
+        found = coverage(fared)
     delivery = Delivery(
         name, name, encoded.encodings, encoded.chance, encoded.company.to_json(), found, schema
     )

@@ -6,11 +6,13 @@ Source: specs/objections-v1.md, sections 3 and 4.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,15 +20,19 @@ import pyarrow as pa
 
 from pseudolink import files
 from pseudolink.agreement import Agreement, load_signed, require_own_key, today_utc
-from pseudolink.clean.reader import read_extract
+from pseudolink.clean.reader import open_extract
+from pseudolink.engines.spill import Spill
 from pseudolink.errors import InputError, NotPermittedError, UsageError
+from pseudolink.formats import payload as payloads
 from pseudolink.formats import records as indexes
 from pseudolink.formats import withdrawal as withdrawals
+from pseudolink.formats.encodings import fixed_column
 from pseudolink.formats.manifest import Manifest
 from pseudolink.keys.party import PartyKey
 from pseudolink.ledger import chain
 from pseudolink.roles import objections
 from pseudolink.roles.exchange import Exchange
+from pseudolink.roles.payload import Piece
 from pseudolink.schema import load_schema
 from pseudolink.seal.package import file_digest, open_package, seal
 
@@ -43,29 +49,36 @@ class Withdrawn:
     unknown: int
 
 
-def index_of(
-    records: npt.NDArray[np.uint8],
-    rows: npt.NDArray[np.int64],
-    programme: Sequence[str | None] | None,
-    family: Sequence[str | None] | None,
-) -> pa.Table:
+class Index:
     """
-    The custodian's index of a delivery.
+    The custodian's index of a delivery on its way, in the order of the extract.
 
     Args:
-        records: (n, 16), rows: (n,) the row of the extract behind each; versions repeat both.
-        programme, family: (n,) the record's IDs, where the extract has them.
+        carried: name in the payload -> column of the extract.
+        spill: where it waits, encrypted, until it is sealed.
     """
-    _, first = np.unique(rows, return_index=True)
-    nobody: list[str | None] = [None] * len(rows)
-    return pa.table(
-        {
-            "record": pa.array([records[at].tobytes() for at in first], pa.binary(16)),
-            "row": pa.array(rows[first]),
-            "programme_id": pa.array([(programme or nobody)[at] for at in first], pa.string()),
-            "family_id": pa.array([(family or nobody)[at] for at in first], pa.string()),
-        }
-    )
+
+    def __init__(self, carried: Mapping[str, str], spill: Spill) -> None:
+        self._carried, self._spill = carried, spill
+
+    def add(self, piece: Piece, records: npt.NDArray[np.uint8]) -> None:
+        """Note rows of the extract; ``records`` are their IDs, (n, 16)."""
+        data: dict[str, Any] = {"record": fixed_column(records), "row": pa.array(piece.rows)}
+        for name in (payloads.PROGRAMME_ID, payloads.FAMILY_ID):
+            if name in self._carried:
+                text = piece.table.column(self._carried[name]).cast(pa.string()).combine_chunks()
+                data[name] = payloads.blank_as_null(text)
+            else:
+                data[name] = pa.nulls(len(records), pa.string())
+        stream = io.BytesIO()
+        table = pa.table(data).cast(indexes.SCHEMA)
+        with pa.ipc.new_stream(stream, table.schema) as writer:
+            writer.write_table(table)
+        self._spill.append(0, stream.getbuffer())
+
+    def tables(self) -> Iterator[pa.Table]:
+        """All of it, once."""
+        return (pa.ipc.open_stream(data).read_all() for data in self._spill.read(0))
 
 
 def withdraw(
@@ -136,7 +149,7 @@ def _meant(
         raise UsageError("a list by identifiers needs the schema and the extract that was delivered")
     if file_digest(extract) != manifest.statistics.get("extract"):
         raise InputError(f"{extract.name}: not the file that was delivered; row numbers would not fit")
-    rows, unknown = objections.matching(read_extract(extract), found, load_schema(schema), None)
+    rows, unknown = objections.matching(open_extract(extract), found, load_schema(schema), None)
     return rows[table.column("row").to_numpy()], unknown
 
 

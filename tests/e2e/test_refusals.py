@@ -362,7 +362,7 @@ def test_a_folder_with_no_or_two_linkage_keys_is_refused(copied: Project, tmp_pa
 @pytest.mark.parametrize("what", ["company", "component"])
 def test_the_operator_measures_the_floor_for_itself(project: Project, tmp_path, monkeypatch, what):
     """Encodings above the floor are refused though their manifest says that they are below it."""
-    monkeypatch.setattr(extract, "_enforce", lambda *_: None)
+    monkeypatch.setattr(extract.Encoding, "_enforce", lambda *_: None)
     # Decoys would hide company from the operator, as they should.
     monkeypatch.setattr(decoys, "rewrite", lambda *_: None)
     # Six of one name and date: more than a small extract may have, and more than hang together.

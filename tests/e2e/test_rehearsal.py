@@ -11,7 +11,6 @@ from project_on_disk import Project, run
 
 from pseudolink.clean import extract as cleaning
 from pseudolink.formats import linkmap
-from pseudolink.roles import encoding
 
 KEYS = {
     "precision",
@@ -76,13 +75,13 @@ def test_more_files_give_the_same_by_pair(files):
 def test_the_truth_reaches_no_stage(files, monkeypatch, tmp_path):
     """Neither cleaning nor encoding nor any artefact that is kept."""
     seen = []
-    real = cleaning.clean_table
+    real = cleaning.Cleaning.chunk
 
-    def spy(table, *args, **kwargs):
+    def spy(self, table, rows):
         seen.append(table)
-        return real(table, *args, **kwargs)
+        return real(self, table, rows)
 
-    monkeypatch.setattr(encoding, "clean_table", spy)
+    monkeypatch.setattr(cleaning.Cleaning, "chunk", spy)
     result = rehearse(files, "council", "offending", more=["--keep", tmp_path / "kept"])
     assert result.exit_code == 0, result.output
     assert len(seen) == 2

@@ -237,3 +237,13 @@ def test_an_extract_without_pairs_has_none(rows: list[dict[str, str | None]]) ->
     assert {f.pairs for f in found.fields.values()} == {0}
     assert found.swapped_pairs == 0
     assert Statistics.from_json(found.to_json()) == found
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=300).filter(any), st.integers(0, 2**32))
+def test_values_are_drawn_by_weight_as_numpy_draws_them(weights: list[int], seed: int) -> None:
+    """So the sample, and every manifest, is that of the plain search."""
+    weight = np.asarray(weights, dtype=np.int64)
+    share = weight / weight.sum()
+    expected = np.random.default_rng(seed).choice(len(weight), 500, p=share)
+    found = chance.drawn_by_weight(share, np.random.default_rng(seed).random(500))
+    np.testing.assert_array_equal(found, expected)

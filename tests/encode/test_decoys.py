@@ -152,7 +152,10 @@ def test_a_file_in_chunks_holds_what_memory_holds(
 ) -> None:
     cleaned = cleaned_with(rows, source)
     path = tmp_path_factory.mktemp("decoys") / "encodings"
-    extract.encode_to(path, cleaned, SCHEMA, ring(), chunk_rows=chunk)
+    encoding = extract.Encoding(SCHEMA, ring())
+    for part in map(encoding.part, extract.in_chunks(cleaned, chunk)):
+        encoding.add(part)
+    encoding.write(path)
     assert bag(encoding_files.load(path, SCHEMA.layout)) == bag(
         extract.encode(cleaned, SCHEMA, ring()).encodings
     )

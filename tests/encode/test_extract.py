@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from reference_linkage import cleaned_of, schema_of
 
-from pseudolink.encode import extract
+from pseudolink.encode import advice, extract
 from pseudolink.encode.extract import Encoded
 from pseudolink.encode.tokens import KeyRing, encode_chunk
 from pseudolink.errors import FloorError
@@ -113,7 +113,7 @@ def test_an_extract_above_the_floor_is_refused_with_advice_that_holds() -> None:
 
 def test_advice_never_names_a_field_that_the_pass_has() -> None:
     one = schema_of([["names.sorted", "dob.year"]]).passes[0]
-    fields = {c.split(".")[0] for c in extract._additions(one, SCHEMA)}
+    fields = {c.split(".")[0] for c in advice.additions(one, SCHEMA)}
     assert fields == {"postcode", "sex", "nino", "upn", "nhs", "uln", "street"}
 
 

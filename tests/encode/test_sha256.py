@@ -31,8 +31,9 @@ RFC_4231 = [
 def first_half(key: bytes, *pieces: bytes) -> bytes:
     data = np.frombuffer(b"".join(pieces), dtype=np.uint8)
     start = np.cumsum([0, *map(len, pieces)]).astype(np.int64)
-    out = np.zeros((1, 2), dtype=np.uint64)
-    hmac_rows(np.arange(len(pieces), dtype=np.int64)[None, :], start, data, *key_states(key), out)
+    out = np.zeros((1, 1, 2), dtype=np.uint64)
+    codes = np.arange(len(pieces), dtype=np.int64)[:, None]
+    hmac_rows(codes, start, data, key_states(key)[None], out, np.zeros(1, dtype=bool))
     return out.astype("<u8").tobytes()
 
 
@@ -59,3 +60,27 @@ def test_a_key_longer_than_a_block_is_refused():
     """HMAC would hash it first; no derived key is that long."""
     with pytest.raises(ValueError, match="64"):
         key_states(bytes(65))
+
+
+MESSAGES = st.one_of(st.binary(max_size=60), st.binary(min_size=50, max_size=70), st.binary(max_size=200))
+
+
+@given(
+    st.lists(st.none() | MESSAGES, max_size=50),
+    st.lists(st.binary(min_size=32, max_size=32), min_size=1, max_size=3),
+)
+def test_messages_side_by_side_do_not_touch_one_another(messages, keys):
+    """Sixteen are worked on at a time, of any lengths, under several keys, some of them absent."""
+    pieces = [m for m in messages if m is not None]
+    start = np.cumsum([0, *map(len, pieces)]).astype(np.int64)
+    data = np.frombuffer(b"".join(pieces), dtype=np.uint8)
+    numbers = iter(range(len(pieces)))
+    codes = np.asarray([[-1 if m is None else next(numbers) for m in messages]], dtype=np.int64)
+    out = np.zeros((len(keys), len(messages), 2), dtype=np.uint64)
+    present = np.zeros(len(messages), dtype=bool)
+    hmac_rows(codes, start, data, np.stack([key_states(k) for k in keys]), out, present)
+    assert present.tolist() == [m is not None for m in messages]
+    for key, found in zip(keys, out, strict=True):
+        for message, words in zip(messages, found, strict=True):
+            expected = bytes(16) if message is None else hmac.digest(key, message, "sha256")[:16]
+            assert words.astype("<u8").tobytes() == expected

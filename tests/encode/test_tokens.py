@@ -102,12 +102,12 @@ def test_any_two_implementations_encode_alike(rows: list[Row]) -> None:
 def test_a_row_is_encoded_alike_whatever_its_neighbours(rows: list[Row], random: Any) -> None:
     """Alone, in another order, or in a chunk with others."""
     cleaned = cleaned_of(SCHEMA, rows)
-    encoder = Encoder(cleaned, SCHEMA, ring())
-    whole = encoder.encode(np.arange(len(rows)))
+    encoder = Encoder(SCHEMA, ring())
+    whole = encoder.encode(encoder.components(cleaned))
     order = list(range(len(rows)))
     random.shuffle(order)
     some = np.asarray(order[: random.randint(1, len(order))], dtype=np.int64)
-    part = encoder.encode(some)
+    part = encoder.encode(encoder.components(cleaned.take(some)))
     alone = encoded([rows[n] for n in some])
     for name, columns in whole.items():
         taken = PassColumns(
@@ -233,7 +233,7 @@ def secrets_of(keys: KeyRing) -> list[bytes]:
     return [keys.key(one, "token") for one in SCHEMA.passes]
 
 
-@pytest.mark.parametrize("make", [ring, lambda: Encoder(cleaned_of(SCHEMA, ROWS), SCHEMA, ring())])
+@pytest.mark.parametrize("make", [ring, lambda: Encoder(SCHEMA, ring())])
 def test_derived_keys_do_not_print_pickle_or_copy(make: Any) -> None:
     """A worker that pickles its arguments, or a log line, would carry every key of the linkage away."""
     one = make()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from functools import partial
 from typing import Any
@@ -98,6 +99,48 @@ def test_the_key_derivation_is_that_of_nist(key: bytes, context: list[str]) -> N
         fixed=None,
     )
     assert library.derive(key) == reference.kbkdf(key, "filter", *context)
+
+
+def test_kbkdf_gives_the_published_vector_of_nist() -> None:
+    """CAVP, KDFCTR_gen: HMAC-SHA256, counter of 32 bits before the fixed data, count 0."""
+    secret = bytes.fromhex("dd1d91b7d90b2bd3138533ce92b272fbf8a369316aefe242e659cc0ae238afe0")
+    fixed = bytes.fromhex(
+        "01322b96b30acd197979444e468e1c5c6859bf1b1cf951b7e725303e237e46b864a145fab25e517b08f8683d0315bb29"
+        "11d80a0e8aba17f3b413faac"
+    )
+    library = KBKDFHMAC(
+        algorithm=hashes.SHA256(),
+        mode=Mode.CounterMode,
+        length=16,
+        rlen=4,
+        llen=None,
+        location=CounterLocation.BeforeFixed,
+        label=None,
+        context=None,
+        fixed=fixed,
+    )
+    assert library.derive(secret).hex() == "10621342bfb0fd40046c0e29f2cfdbf0"
+
+
+@pytest.mark.parametrize(
+    ("message", "digest"),
+    [
+        (
+            b"",
+            "10ebb67700b1868efb4417987acf4690ae9d972fb7a590c2f02871799aaa4786"
+            "b5e996e8f0f4eb981fc214b005f42d2ff4233499391653df7aefcbc13fc51568",
+        ),
+        (
+            b"\0",
+            "961f6dd1e4dd30f63901690c512e78e4b45e4742ed197c3c5e45c549fd25f2e4"
+            "187b0bc9fe30492b16b0d0bc4ef9b0f34c7003fac09a5ef1532e69430234cebd",
+        ),
+    ],
+    ids=["empty", "one byte"],
+)
+def test_keyed_blake2b_gives_the_published_vectors_of_its_authors(message: bytes, digest: str) -> None:
+    """blake2b-kat, keyed: the function that keys grams, here with the whole output."""
+    assert hashlib.blake2b(message, key=bytes(range(64))).hexdigest() == digest
 
 
 @pytest.mark.parametrize("vector", cases("record"), ids=lambda v: v["id"])

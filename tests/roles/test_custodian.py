@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from project_on_disk import CUSTODIANS, OPERATOR, RELEASER, Project, leftovers, sign_again
@@ -288,3 +289,25 @@ def test_objections_that_are_no_text_are_refused(project: Project, tmp_path: Pat
     with pytest.raises(InputError, match="cannot read absent"):
         encode(project, tmp_path, "council", objections=tmp_path / "absent")
     assert leftovers(tmp_path) == ["o"]
+
+
+def test_a_stream_is_sealed_as_the_same_file_would_be(project: Project, tmp_path: Path) -> None:
+    """With a common value in it, for which it has to be read twice."""
+    frame = extract(project, "offending")
+    column = next(name for name in frame.columns if "birth" in name.lower() or "dob" in name.lower())
+    frame.loc[: max(30, len(frame) // 10), column] = "1999-01-01"
+    frame.to_csv(tmp_path / "extract.csv", index=False)
+    found = []
+    for number, source in enumerate((tmp_path / "extract.csv", pa.Table.from_pandas(frame).to_reader())):
+        place = tmp_path / str(number)
+        place.mkdir()
+        one = encode(project, place, extract=source, options=Options(chunk_rows=100, memory=0))
+        plain = opened(project, one.encodings, "encodings", place / "plain.parquet")
+        assert [p.name for p in one.encodings.parent.iterdir() if p.suffix != ".package"] == []
+        loaded = encoding_files.load(plain, load_schema(project.schema).layout)
+        rows = {
+            name: sorted(zip(columns.tokens[:, 0].tolist(), columns.present.tolist(), strict=True))
+            for name, columns in loaded.passes.items()
+        }
+        found.append((rows, one.counts, one.company, one.rows))
+    assert found[0] == found[1]

@@ -9,18 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pseudolink.errors import MissingColumnsError
-from pseudolink.roles.encoding import columns_by_name, payload_table
+from pseudolink.roles.payload import columns_by_name, payload_table
 
 
 def test_columns_are_found_whatever_their_case_and_outer_blanks() -> None:
     table = pa.table({" Programme_ID ": ["1"], "Straße": ["2"]})
-    found = columns_by_name(table, ["programme_id", "STRASSE"], source="x")
+    found = columns_by_name(table.column_names, ["programme_id", "STRASSE"], source="x")
     assert found == {"programme_id": " Programme_ID ", "STRASSE": "Straße"}
 
 
 def test_every_column_that_is_not_there_is_named() -> None:
     with pytest.raises(MissingColumnsError) as caught:
-        columns_by_name(pa.table({"a": ["1"]}), ["b", "a", "c"], source="extract.csv")
+        columns_by_name(["a"], ["b", "a", "c"], source="extract.csv")
     assert [p.place for p in caught.value.problems] == ["b", "c"]
     assert caught.value.source == "extract.csv"
     assert "a" in str(caught.value.advice)

@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pseudolink.agreement import Party
+from pseudolink.clean.reader import open_extract
 from pseudolink.errors import EventsError, MissingColumnsError, NotPermittedError, UsageError
 from pseudolink.roles.events import Events, attached, gathered
+from pseudolink.roles.payload import Piece
 
 PARTY = Party(
     "schools", "Schools", "custodian", "", "", attributes=("grade",),
@@ -25,7 +28,8 @@ def text(**columns: list[str | None]) -> pa.Table:
 
 
 def gather(table: pa.Table, given: dict[str, Path] | None = None, local: str | None = "pupil") -> Any:
-    return gathered(table, PARTY, local, given or {}, encoding="utf-8", delimiter=None, source="extract")
+    found = open_extract(table)
+    return gathered(found, PARTY, local, given or {}, encoding="utf-8", delimiter=None, source="extract")
 
 
 def lists(table: pa.Table, name: str) -> list[list[tuple[str | None, ...]]]:
@@ -42,18 +46,19 @@ REPEATED = text(
 
 
 def test_rows_with_one_local_id_are_one_record_and_its_events() -> None:
-    table, rows, found = gather(REPEATED)
-    assert rows.tolist() == [0, 1, 3, 4]
+    found = gather(REPEATED)
+    assert found.rows.tolist() == [0, 1, 3, 4]
+    table = found.extract.table()
     assert table.column_names == ["pupil", "surname", "grade"]
     assert table.column("surname").to_pylist() == ["Ọlá", "Llŷr", "Rees", "Nemo"]
-    with_events, strangers = attached(table, "pupil", found)
-    assert lists(with_events, "absences") == [
+    piece = found.supplied(Piece(table.slice(2), np.asarray([2, 3])))
+    assert piece.rows.tolist() == [3, 4]  # what a withdrawal goes by is the extract as supplied
+    assert lists(found.lists, "absences") == [
         [("1", "2023-01-05"), ("2", "2023-02-01"), ("2", None)],
         [("1", "2023-01-09")],
         [],
         [],
     ]
-    assert strangers == {"absences": 0}
 
 
 def test_rows_with_one_local_id_that_differ_in_an_identifier_are_refused_without_a_value() -> None:
@@ -71,10 +76,9 @@ def test_events_come_from_a_file_of_their_own(tmp_path: Path) -> None:
     path = tmp_path / "absences.csv"
     path.write_text("﻿Pupil,days,from\r\n2,3,2023-01-09\r\n9,1,2023-01-10\r\n1,,\r\n", encoding="utf-8")
     table = text(pupil=["1", "2"], surname=["A", "B"])
-    table, _, found = gather(table, {"absences": path})
-    with_events, strangers = attached(table, "pupil", found)
-    assert lists(with_events, "absences") == [[], [("3", "2023-01-09")]]
-    assert strangers == {"absences": 1}  # of nobody who is encoded
+    found = gather(table, {"absences": path})
+    assert lists(found.lists, "absences") == [[], [("3", "2023-01-09")]]
+    assert found.told({"absences": 1}) == {"absences": (1, 1)}  # one is of nobody who is encoded
 
 
 def test_a_local_id_that_stands_twice_beside_a_file_is_refused(tmp_path: Path) -> None:
@@ -94,7 +98,7 @@ def test_an_event_table_that_the_agreement_does_not_name_stays_at_home(tmp_path:
 def test_columns_that_the_agreement_does_not_name_stay_at_home(tmp_path: Path) -> None:
     path = tmp_path / "absences.csv"
     path.write_text("pupil,days,teacher\n1,3,Mr Jones\n", encoding="utf-8")
-    _, _, (found,) = gather(text(pupil=["1"]), {"absences": path})
+    (found,) = gather(text(pupil=["1"]), {"absences": path}).events
     assert found.columns.column_names == ["days"]
 
 
@@ -103,8 +107,8 @@ def test_events_need_a_local_id(tmp_path: Path) -> None:
         gather(REPEATED, local=None)
     with pytest.raises(MissingColumnsError):
         gather(REPEATED, local="other")
-    table, _, found = gather(text(surname=["A"]), local=None)
-    assert (table.num_rows, found) == (1, [])
+    found = gather(text(surname=["A"]), local=None)
+    assert (found.lists, found.rows, found.events) == (None, None, ())
 
 
 def test_events_without_a_local_id_are_refused() -> None:
@@ -131,9 +135,7 @@ def test_the_order_of_the_file_leaves_no_trace(found: list[tuple[int, str]], cha
     for _ in range(2):
         ids = pa.chunked_array([pa.array([str(n) for n, _ in found], pa.string())])
         cells = pa.table({"kind": pa.array([kind for _, kind in found], pa.string())})
-        with_events, strangers = attached(table, "pupil", [Events("x", ids, cells)])
-        made.append(lists(with_events, "x"))
-        assert strangers["x"] == sum(n > 4 for n, _ in found)
+        made.append(lists(attached(table.column("pupil"), [Events("x", ids, cells)]), "x"))
         chance.shuffle(found)
     assert made[0] == made[1]
     assert made[0] == [sorted((kind,) for n, kind in found if n == pupil) for pupil in range(5)]
