@@ -14,9 +14,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from project_on_disk import Project, run, sign_again
+from project_on_disk import RELEASER, Project, run, sign_again
 
+from pseudolink.agreement import load_signed
 from pseudolink.release.r_metadata import labels
+from pseudolink.seal.package import open_package
 
 RULES = """
 [disclosure]
@@ -198,3 +200,37 @@ def test_no_column_follows_the_order_of_rows_through_the_whole_pipeline(made: Ma
         ranks = np.unique([str(v) for v in table.column(name).to_pylist()], return_inverse=True)[1]
         if ranks.max():
             assert abs(spearmanr(ranks, np.arange(table.num_rows)).statistic) < most, name
+
+
+def test_an_extract_with_a_row_an_event_is_encoded_with_a_record_a_person(
+    copied: Project, tmp_path: Path
+) -> None:
+    """Rows with one local ID are one record; each event is sent once, under that record's ID."""
+    text = copied.agreement.read_text(encoding="utf-8")
+    events = 'id = "schools"\nevents = {absences = ["from", "days"]}\n'
+    copied.agreement.write_text(text.replace('id = "schools"\n', events), encoding="utf-8")
+    sign_again(copied)
+    pupils = pd.read_csv(copied.extract("schools"), dtype=str, keep_default_na=False)
+    pupils["pupil"] = [f"pupil-{n}" for n in range(len(pupils))]
+    again = pd.concat([pupils, pupils.iloc[::3], pupils.iloc[::7]], ignore_index=True)
+    again["from"], again["days"] = "2023-01-09", [str(n % 9 + 1) for n in range(len(again))]
+    again.to_csv(copied.extract("schools"), index=False)
+    done = run(*copied.encode(tmp_path / "out", "schools", "--local-id", "pupil", "--json"))
+    assert done.exit_code == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["rows"] == len(pupils)
+    assert said["events"] == {"absences": len(again)}
+    open_package(
+        tmp_path / "out" / "schools.payload.package",
+        tmp_path / "plain.parquet",
+        agreement=load_signed(copied.agreement),
+        recipient=copied.party_key(RELEASER),
+        artefact="payload",
+    )
+    table = pq.read_table(tmp_path / "plain.parquet")
+    sent = {name: Counter() for name in ("here", "there")}
+    for row in table.to_pylist():
+        sent["there"][row["attendance"], *sorted(e["days"] for e in row["events.absences"])] += 1
+    for _, rows in again.groupby("pupil"):
+        sent["here"][rows["attendance"].iloc[0] or None, *sorted(rows["days"])] += 1
+    assert sent["here"] == sent["there"]
