@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from pseudolink import agreement_signatures as signatures
-from pseudolink import files
 from pseudolink.agreement_rules import FORMAT, Reader, amendment_problems
 from pseudolink.errors import (
     AgreementAmendedError,
@@ -38,9 +37,11 @@ from pseudolink.keys.party import PartyKey, PartyPublic
 @dataclass(frozen=True)
 class Party:
     """
-    One party to an agreement; ``cohort``, ``fields``, ``attributes`` and ``objections`` are a custodian's.
+    One party to an agreement; all from ``cohort`` on are a custodian's.
 
-    objections: who is left out when one person objects, ``person`` or ``family``; None for other roles.
+    events: event tables, name and columns. several: attribute and the rule for a person with several
+    records. objections: who is left out when one person objects, ``person`` or ``family``; None for
+    other roles.
     """
 
     id: str
@@ -52,6 +53,8 @@ class Party:
     fields: tuple[str, ...] = ()
     attributes: tuple[str, ...] = ()
     families: bool = False
+    events: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    several: tuple[tuple[str, str], ...] = ()
     objections: str | None = None
 
     @cached_property
@@ -192,6 +195,8 @@ def parse_agreement(raw: Mapping[str, Any], source: str | None = None) -> Agreem
             fields=tuple(sorted(model.fields_)),
             attributes=tuple(sorted(model.attributes)),
             families=model.families,
+            events=tuple(sorted((name, tuple(sorted(columns))) for name, columns in model.events.items())),
+            several=tuple(sorted(model.several.items())),
             objections=(model.objections or "person") if model.role == "custodian" else None,
         )
         for model in models
@@ -240,6 +245,8 @@ def parse_agreement(raw: Mapping[str, Any], source: str | None = None) -> Agreem
                     "attributes": list(one.attributes),
                     # Absent where it is not agreed, so that agreements without it keep their digest.
                     **({"families": True} if one.families else {}),
+                    **({"events": {name: list(c) for name, c in one.events}} if one.events else {}),
+                    **({"several": dict(one.several)} if one.several else {}),
                     "objections": one.objections,
                 }
                 for one in parties
@@ -318,22 +325,11 @@ def sign_agreement(
         raise WrongKeyError("a check value has 32 hexadecimal characters")
     _require_amendment(agreement, amends, today)
     line = signatures.make_line(agreement.digest, party_key, key_check, today)
-    _replace_line(signatures_path(path), line, party.id)
+    signatures.replace_line(signatures_path(path), line, party.id)
     if amends is not None and any(one.id == party.id for one in load_agreement(amends).parties):
         over = signatures.make_amended(str(agreement.amends), agreement.digest, party_key, today)
-        _replace_line(signatures_path(amends), over, party.id)
+        signatures.replace_line(signatures_path(amends), over, party.id)
     return agreement
-
-
-def _replace_line(target: Path, line: bytes, party: str) -> None:
-    """Put a party's line in the place of its own earlier one of the same kind."""
-    kind = signatures.kind_of(line)
-    kept = [
-        one
-        for _, one in signatures.read_lines(target)
-        if signatures.party_of(one) != party or signatures.kind_of(one) != kind
-    ]
-    files.write_bytes(target, b"".join(one + b"\n" for one in [*kept, line]), overwrite=True)
 
 
 def _require_amendment(agreement: Agreement, amends: Path | str | None, today: date) -> None:

@@ -48,6 +48,11 @@ NOT_ATTRIBUTES: Final = frozenset(
 BACK_TO_CUSTODIAN: Final = "a custodian never receives a link map or a release; linked data do not go back"
 ATTRIBUTES_TO_OPERATOR: Final = "the operator never receives a payload; it links without attributes"
 
+#: What a release makes of an attribute of a person with several records of one party.
+SEVERAL: Final = ("first", "sum", "list")
+#: What columns of event tables begin with in a payload.
+EVENTS: Final = "events."
+
 _FIELD = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
@@ -98,6 +103,8 @@ class PartyModel(BaseModel):
     fields_: Annotated[list[str], Field(alias="fields")] = []
     attributes: list[_Line] = []
     families: bool = False
+    events: dict[str, list[_Line]] = {}
+    several: dict[str, str] = {}
 
 
 class _RecipientsModel(BaseModel):
@@ -262,7 +269,7 @@ class Reader:
 
     def party(self, place: str, model: PartyModel) -> None:
         for key, names in (("fields", model.fields_), ("attributes", model.attributes)):
-            if len(set(names)) != len(names):
+            if len({name.casefold() for name in names}) != len(names):
                 self.problem(f"{place}.{key}", "names one twice")
             if names and model.role != "custodian":
                 self.problem(f"{place}.{key}", "only a custodian has them")
@@ -278,8 +285,32 @@ class Reader:
             if not _FIELD.fullmatch(name):
                 self.problem(f"{place}.fields[{index}]", "not the name of a schema field")
         for index, name in enumerate(model.attributes):
-            if name in NOT_ATTRIBUTES:
+            if name in NOT_ATTRIBUTES or name.startswith(EVENTS):
                 self.problem(f"{place}.attributes[{index}]", f"{name} is not an attribute")
+        self.several(place, model)
+
+    def several(self, place: str, model: PartyModel) -> None:
+        """Event tables, and rules for people with several records."""
+        for key, names in (("events", list(model.events)), ("several", list(model.several))):
+            if names and model.role != "custodian":
+                self.problem(f"{place}.{key}", "only a custodian has them")
+        if model.several and model.cohort:
+            self.problem(f"{place}.several", "a person of the cohort has one record of it")
+        for name, columns in model.events.items():
+            where = f"{place}.events.{name}"
+            if not _FIELD.fullmatch(name):
+                self.problem(where, "an event table is named by lower-case letters, digits and _")
+            elif name in ("linked", "records") or name in model.attributes:
+                self.problem(where, "a column of the release has this name already")
+            if not columns or len({one.casefold() for one in columns}) != len(columns):
+                self.problem(where, "needs columns, none twice")
+            if set(columns) & NOT_ATTRIBUTES:
+                self.problem(where, f"{', '.join(sorted(set(columns) & NOT_ATTRIBUTES))} is no event's")
+        for name, rule in model.several.items():
+            if name not in model.attributes:
+                self.problem(f"{place}.several.{name}", "is not among the attributes")
+            if rule not in SEVERAL:
+                self.problem(f"{place}.several.{name}", f"must be one of {', '.join(SEVERAL)}")
 
     def counts(self, parties: list[PartyModel]) -> None:
         roles = [one.role for one in parties]

@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from pseudolink import files
 from pseudolink.errors import AgreementUnsignedError, ArtefactError, Problem, SignatureError
 from pseudolink.formats import canonical
 from pseudolink.formats.binary import decode64, encode64
@@ -147,3 +148,10 @@ def check_line(line: bytes, digest: str, parties: Mapping[str, tuple[str, str]])
     if value is not None and (role != "custodian" or not is_check(value)):
         raise ValueError(f"{party} signed a check value that it cannot have")
     return party, value
+
+
+def replace_line(target: Path, line: bytes, party: str) -> None:
+    """Put a party's line in the place of its own earlier one of the same kind."""
+    kind = kind_of(line)
+    kept = [one for _, one in read_lines(target) if party_of(one) != party or kind_of(one) != kind]
+    files.write_bytes(target, b"".join(one + b"\n" for one in [*kept, line]), overwrite=True)

@@ -118,6 +118,13 @@ class DoNotLinkError(ProblemsError, InputError):
     what = "do-not-link list"
 
 
+class EventsError(ProblemsError, InputError):
+    """Events that belong to no one record of the extract, or an event table without its columns."""
+
+    code = "PL-INPUT-06"
+    what = "events"
+
+
 # ---------------------------------------------------------------- cleaning
 
 
@@ -399,6 +406,13 @@ class TableLedgerError(PseudolinkError):
     """The ledger of published tables cannot be read or has been changed."""
 
     code = "PL-TABLE-05"
+
+
+class UnsafeOutputError(ProblemsError):
+    """A model whose estimates would tell of a few people; every rule that it breaks."""
+
+    code = "PL-TABLE-06"
+    what = "model"
 
 
 class DisclosureRulesError(ProblemsError):

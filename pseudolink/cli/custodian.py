@@ -20,7 +20,7 @@ from pseudolink.cli.common import (
     refusals,
     say,
 )
-from pseudolink.errors import KeyFileError, WrongKeyError
+from pseudolink.errors import KeyFileError, UsageError, WrongKeyError
 from pseudolink.roles.encoding import Options
 
 
@@ -65,7 +65,15 @@ def linkage_key_file(keys: Path) -> Path:
 @click.option(
     "--do-not-link", type=READABLE, help="Pairs of local IDs that nothing may ever join, one pair a line."
 )
-@click.option("--local-id", metavar="COLUMN", help="What --do-not-link names people by; never sent.")
+@click.option(
+    "--local-id", metavar="COLUMN", help="What --do-not-link and events name people by; never sent."
+)
+@click.option(
+    "--events",
+    multiple=True,
+    metavar="NAME=FILE",
+    help="An event table of the agreement, a row an event, by --local-id; repeatable.",
+)
 @click.option("--attributes", help="Attributes to carry, with commas; all that are permitted without it.")
 @click.option("--programme-id", default="programme_id", show_default=True, help="Column of the cohort.")
 @click.option("--family-id", default="family_id", show_default=True, help="Column of the family.")
@@ -96,6 +104,7 @@ def encode(
     objections: Path | None,
     do_not_link: Path | None,
     local_id: str | None,
+    events: tuple[str, ...],
     attributes: str | None,
     programme_id: str,
     family_id: str,
@@ -139,11 +148,15 @@ def encode(
             ),
             objections=objections,
             do_not_link=do_not_link,
+            events=_named_files(events),
             options=Options(strict=strict, workers=workers, chunk_rows=chunk_rows, audit=audit),
             encoding=encoding,
             delimiter=delimiter,
             report=report,
         )
+    for name, (count, strangers) in found.events.items():
+        said = f"{name}: {count:,} events"
+        say(said + (f"; {strangers:,} are of no record that was encoded" if strangers else ""))
     if found.unknown_objections:
         # Else a mistyped ID would have a person linked who objected, and nobody would know.
         say(
@@ -155,6 +168,7 @@ def encode(
         "objections": found.objections,
         "unknown_objections": found.unknown_objections,
         "do_not_link": found.do_not_link,
+        "events": {name: count for name, (count, _) in found.events.items()},
         "company": found.company,
         "largest_component": found.largest_component,
         "fields": found.counts,
@@ -167,6 +181,19 @@ def encode(
         f"for the operator: {found.encodings}\nfor the releaser: {found.payload}"
     )
     emit(result, text, as_json=as_json)
+
+
+def _named_files(words: tuple[str, ...]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for word in words:
+        name, equals, path = word.partition("=")
+        if not equals or not name.strip() or name.strip() in found or not Path(path).is_file():
+            raise UsageError(
+                "--events has the form NAME=FILE, each name once",
+                advice="FILE must be there, as CSV or Parquet.",
+            )
+        found[name.strip()] = Path(path)
+    return found
 
 
 @click.command(

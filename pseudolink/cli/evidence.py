@@ -22,7 +22,8 @@ from pseudolink.errors import EvidenceError
     "reports",
     type=READABLE,
     multiple=True,
-    help="A linkage summary, attack report, disclosure report, release description or certificate (JSON).",
+    help="A linkage summary, attack or disclosure report, a release's release.json or linkage.json, a "
+    "certificate of destruction, or a ledger of published tables (tables.jsonl); repeatable.",
 )
 @click.option("-o", "--output", type=NEW_PATH, required=True, help="New folder for HTML and Markdown.")
 @json_option

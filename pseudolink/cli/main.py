@@ -49,6 +49,10 @@ COMMANDS = {
         "pseudolink.cli.researcher:tables",
         "Researcher: tables in which nobody and no family can be identified.",
     ),
+    "check": (
+        "pseudolink.cli.checking:check",
+        "Researcher: summary statistics and models, before they leave.",
+    ),
     "attack": ("pseudolink.cli.attack:attack", "Reviewer: measure how many people could be re-identified."),
     "rates": (
         "pseudolink.cli.rates:rates",

@@ -29,6 +29,9 @@ from pseudolink.cli.common import (
 @click.option("--agreement", type=READABLE, required=True, help="The signed agreement (TOML).")
 @click.option("--key", type=READABLE, required=True, help="The releaser's ID.party.key.")
 @click.option("-o", "--output", type=NEW_PATH, required=True, help="New folder for the table.")
+@click.option(
+    "--withdrawals", type=READABLE, multiple=True, help="A custodian's withdrawal; give every one you hold."
+)
 @click.option("--ledger", type=NEW_PATH, help="Where the receipt goes; default ledger.jsonl beside --output.")
 @passphrase_option
 @json_option
@@ -41,6 +44,7 @@ def rates(
     agreement: Path,
     key: Path,
     output: Path,
+    withdrawals: tuple[Path, ...],
     ledger: Path | None,
     passphrase_file: Path | None,
     as_json: bool,
@@ -61,6 +65,7 @@ def rates(
         agreement=agreement,
         key=PartyKey.load(key, ask_passphrase(passphrase_file)),
         output=output,
+        withdrawals=withdrawals,
         ledger=ledger or output.parent / "ledger.jsonl",
     )
     lines = [f"{'party':<14}{'linked with':<14}{'subgroup':<34}{'records':>9}{'linked':>9}{'rate':>7}"]

@@ -31,6 +31,7 @@ from pseudolink.cli.common import (
 @click.option("--key", type=READABLE, required=True, help="The releaser's ID.party.key.")
 @click.option("--release-key", type=READABLE, required=True, help="The release key, for pseudonyms.")
 @click.option("-o", "--output", type=NEW_PATH, required=True, help="New folder for the dataset.")
+@click.option("--recipient", metavar="ID", help="Whom it is for, where the agreement names several.")
 @click.option("--accept", is_flag=True, help="Accept the disclosure report; without it a terminal asks.")
 @click.option(
     "--withdrawals", type=READABLE, multiple=True, help="A custodian's withdrawal; give every one you hold."
@@ -46,6 +47,7 @@ def release(
     key: Path,
     release_key: Path,
     output: Path,
+    recipient: str | None,
     accept: bool,
     withdrawals: tuple[Path, ...],
     ledger: Path | None,
@@ -66,6 +68,7 @@ def release(
         release_key=ReleaseKey.load(release_key, phrase),
         output=output,
         ledger=ledger or output.parent / "ledger.jsonl",
+        recipient=recipient,
         accept=lambda report: _accepted(report, accept),
         withdrawals=withdrawals,
     )
@@ -78,7 +81,7 @@ def release(
         "withheld": list(found.withheld),
     }
     for name in found.withheld:
-        say(f"{name} is withheld: disclosure rules are about rows that are people")
+        say(f"{name} is withheld: too few people or families are in it")
     emit(
         result,
         f"released {found.rows:,} people, {len(found.columns)} columns"
@@ -109,6 +112,15 @@ def _lines(report: dict[str, Any]) -> Iterator[str]:
     yield f"  expected to be singled out: {before['expected']:,.1f} before, {after['expected']:,.1f} after"
     risk = f"{before['household_risk']:.1%} before, {after['household_risk']:.1%} after"
     yield f"  largest household risk: {risk}"
+    for name, one in report["further"].items():
+        if "withheld" in one:
+            yield f"  table {name}: withheld, {one['withheld']}"
+            continue
+        hidden = sum(column["suppressed"] for column in one["columns"].values())
+        yield (
+            f"  table {name}: {one['rows']:,} rows, {hidden:,} values suppressed, "
+            f"{one['left_out']:,} rows left out; smallest class {one['smallest']:,}"
+        )
     events = report["events"]
     if events["columns"]:
         alone = f"{events['unique_before']:,} before, {events['unique_after']:,} after"

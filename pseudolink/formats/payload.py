@@ -3,20 +3,21 @@ The payload: the half of an extract that holds attributes and no identifiers.
 
 Parquet, one row a record, in random order: ``record`` (16 bytes), ``programme_id`` and
 ``family_id`` (text; the cohort's, or a token where another party may carry families, with the
-dates ``family_from`` and ``family_to``), ``apart`` (a do-not-link list), then the attributes that
-the agreement permits, as text.
+dates ``family_from`` and ``family_to``), ``apart`` (a do-not-link list), ``events.NAME`` (lists of events),
+then the attributes that the agreement permits, as text.
 
 Source: specs/payload-v1.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from pseudolink.errors import ArtefactError, AttributeNotPermittedError, Problem
@@ -29,11 +30,60 @@ FAMILY_ID = "family_id"
 FAMILY_FROM, FAMILY_TO = "family_from", "family_to"
 FAMILY = (FAMILY_ID, FAMILY_FROM, FAMILY_TO)
 RESERVED = (RECORD, PROGRAMME_ID, *FAMILY, apart.APART)
+#: What the column of an event table begins with.
+EVENTS = "events."
 
 
-def attributes(table: pa.Table) -> list[str]:
+def attributes(table: pa.Table | ds.Dataset) -> list[str]:
     """The attribute columns of a payload."""
-    return [name for name in table.column_names if name not in RESERVED]
+    names = table.schema.names
+    return [name for name in names if name not in RESERVED and not name.startswith(EVENTS)]
+
+
+def event_tables(table: pa.Table | ds.Dataset) -> list[str]:
+    """The names of the event tables of a payload."""
+    return [name.removeprefix(EVENTS) for name in table.schema.names if name.startswith(EVENTS)]
+
+
+def event_columns(table: pa.Table | ds.Dataset, name: str) -> list[str]:
+    """The columns of an event table."""
+    kind = table.schema.field(EVENTS + name).type.value_type
+    return [kind.field(n).name for n in range(kind.num_fields)]
+
+
+def event_type(columns: Collection[str]) -> pa.DataType:
+    """The type of the column of an event table."""
+    return pa.list_(pa.struct([(name, pa.string()) for name in columns]))
+
+
+def _event_problems(schema: pa.Schema, permitted: Mapping[str, Collection[str]]) -> list[Problem]:
+    problems = []
+    for field in schema:
+        if not field.name.startswith(EVENTS):
+            continue
+        agreed = permitted.get(field.name.removeprefix(EVENTS))
+        if agreed is None:
+            problems.append(Problem(field.name, "the agreement does not name this event table"))
+            continue
+        kind = field.type
+        if not (pa.types.is_list(kind) and pa.types.is_struct(kind.value_type)):
+            problems.append(Problem(field.name, "must be a list of structs of text"))
+            continue
+        inner = [kind.value_type.field(n) for n in range(kind.value_type.num_fields)]
+        if not inner or any(one.type != pa.string() for one in inner):
+            problems.append(Problem(field.name, "must be a list of structs of text"))
+        names = [one.name for one in inner]
+        problems += [
+            Problem(f"{field.name}, {name}", "the agreement does not permit this column")
+            for name in dict.fromkeys(names)
+            if name not in agreed
+        ]
+        problems += [
+            Problem(f"{field.name}, {name}", "stands twice")
+            for name in dict.fromkeys(names)
+            if names.count(name) > 1
+        ]
+    return problems
 
 
 def refuse_unpermitted(names: Collection[str], permitted: Collection[str], *, party: str) -> None:
@@ -85,13 +135,20 @@ def write(tables: Iterable[pa.Table], path: Path) -> None:
 
 
 def load(
-    path: Path, *, party: str, permitted: Collection[str], cohort: bool, families: bool = False
+    path: Path,
+    *,
+    party: str,
+    permitted: Collection[str],
+    cohort: bool,
+    families: bool = False,
+    events: Mapping[str, Collection[str]] | None = None,
 ) -> pa.Table:
     """
     Read and check a payload.
 
     Args:
         families: the agreement lets this party say which records are of one family.
+        events: event tables that it permits, and their columns.
 
     Raises:
         ArtefactError: not Parquet, or not of this form; lists every problem.
@@ -118,8 +175,14 @@ def load(
     if cohort and PROGRAMME_ID not in names:
         problems.append(Problem(PROGRAMME_ID, "the cohort's payload needs it"))
     for name in names:
-        if name not in (RECORD, apart.APART) and table.schema.field(name).type != pa.string():
+        if name in (RECORD, apart.APART) or name.startswith(EVENTS):
+            continue
+        if table.schema.field(name).type != pa.string():
             problems.append(Problem(name, "must be text"))
+    problems += _event_problems(table.schema, events or {})
+    for name in event_tables(table):
+        if table.column(EVENTS + name).null_count:
+            problems.append(Problem(EVENTS + name, "a record without events has an empty list"))
     for name in FAMILY[1:]:
         if name in names and table.schema.field(name).type == pa.string():
             wrong = sum(not _is_day(v) for v in table.column(name).to_pylist())

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hmac
 import re
+from collections.abc import Iterator, Sequence
 
 from pseudolink.formats.binary import prefixed
 
@@ -45,6 +46,16 @@ def fixed_input(label: str, *context: str) -> bytes:
         raise ValueError("a label is lower-case letters and -")
     fixed = label.encode() + b"\x00" + prefixed(*(part.encode("utf-8") for part in context))
     return _COUNTER + fixed + _LENGTH
+
+
+def derive_each(secret: bytes, label: str, context: Sequence[str], last: Sequence[str]) -> Iterator[bytes]:
+    """``derive(secret, label, *context, one)`` for every one of many, in their order."""
+    if not _LABEL.fullmatch(label):
+        raise ValueError("a label is lower-case letters and -")
+    start = _COUNTER + label.encode() + b"\x00" + prefixed(*(part.encode("utf-8") for part in context))
+    for one in last:
+        raw = one.encode("utf-8")
+        yield hmac.digest(secret, start + len(raw).to_bytes(4, "big") + raw + _LENGTH, "sha256")
 
 
 def spoken(raw: bytes) -> str:

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from pseudolink.formats import apart
 from pseudolink.formats import payload as payloads
+from pseudolink.release.joining import Source, column, names
 
 SAME, SPLIT, MERGED, BOTH = "same", "split", "merged", "split and merged"
 
@@ -66,12 +67,12 @@ class Families:
     links: tuple[FamilyLink, ...]
 
 
-def carries(table: pa.Table) -> bool:
+def carries(table: Source) -> bool:
     """Whether a payload says which records are of one family."""
-    return payloads.FAMILY_ID in table.column_names
+    return payloads.FAMILY_ID in names(table)
 
 
-def family_links(link_map: pa.Table, tables: Mapping[str, pa.Table], cohort: str) -> Families:
+def family_links(link_map: pa.Table, tables: Mapping[str, Source], cohort: str) -> Families:
     """
     Families of the cohort, and their links with the families of other parties.
 
@@ -114,29 +115,29 @@ def _persons(link_map: pa.Table, party: str) -> list[bytes]:
     return found
 
 
-def _barred(link_map: pa.Table, table: pa.Table, party: str) -> set[bytes]:
+def _barred(link_map: pa.Table, table: Source, party: str) -> set[bytes]:
     """People with a record on the party's do-not-link list."""
-    if apart.APART not in table.column_names:
+    if apart.APART not in names(table):
         return set()
-    listed = table.filter(pc.is_valid(table.column(apart.APART))).column(payloads.RECORD).to_pylist()
+    some = column(table, apart.APART).is_valid()
+    listed = column(table, payloads.RECORD).filter(some).to_pylist()
     mine = link_map.filter(pc.equal(link_map.column("party"), party))
     pairs = zip(mine.column("record").to_pylist(), mine.column("person").to_pylist(), strict=True)
     ids = set(listed)
     return {person for record, person in pairs if record in ids}
 
 
-def _members(link_map: pa.Table, table: pa.Table, party: str, *, barred: bool) -> dict[bytes, _Member]:
+def _members(link_map: pa.Table, table: Source, party: str, *, barred: bool) -> dict[bytes, _Member]:
     """
     Person -> family at a party, of linked people whose records agree on it.
 
     Args:
         barred: leave out people on the party's do-not-link list.
     """
-    none = [None] * table.num_rows
-    columns = [
-        table.column(name).to_pylist() if name in table.column_names else none for name in payloads.FAMILY
-    ]
-    of_record = dict(zip(table.column(payloads.RECORD).to_pylist(), zip(*columns, strict=True), strict=True))
+    records = column(table, payloads.RECORD).to_pylist()
+    none = [None] * len(records)
+    columns = [column(table, name).to_pylist() if name in names(table) else none for name in payloads.FAMILY]
+    of_record = dict(zip(records, zip(*columns, strict=True), strict=True))
     mine = link_map.filter(pc.equal(link_map.column("party"), party))
     out = _barred(link_map, table, party) if barred else set()
     found: dict[bytes, set[_Member]] = {}

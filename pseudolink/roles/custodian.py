@@ -4,7 +4,7 @@ The custodian: clean, encode, split and seal an extract. Nothing ever comes back
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -34,6 +34,7 @@ from pseudolink.keys.linkage import LinkageKey
 from pseudolink.keys.party import PartyKey
 from pseudolink.ledger import chain
 from pseudolink.roles import carry
+from pseudolink.roles import events as happenings
 from pseudolink.roles.admission import Admission
 from pseudolink.roles.carry import Columns
 from pseudolink.roles.encoding import Encoder, Options, Report, coverage, quiet, settled
@@ -59,6 +60,7 @@ class Delivered:
 
     unknown_objections: lines of the list of objections that are nobody's programme ID.
     do_not_link: pairs of records that nothing may join.
+    events: event table -> events sent, and events of no record of the extract.
     records, source: (n, 16) uint8 and (n,) int64, which row of the extract each record ID stands
     for; in memory only, for whoever holds the extract anyway.
     """
@@ -74,6 +76,7 @@ class Delivered:
     source: npt.NDArray[np.int64] = field(repr=False)
     unknown_objections: int = 0
     do_not_link: int = 0
+    events: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -225,6 +228,7 @@ def encode(
     columns: Columns | None = None,
     objections: Path | None = None,
     do_not_link: Path | None = None,
+    events: Mapping[str, Path] | None = None,
     options: Options | None = None,
     encoding: str = "utf-8",
     delimiter: str | None = None,
@@ -238,6 +242,8 @@ def encode(
         output: new folder; gets the encodings for the operator and the payload for the releaser.
         ledger: where the receipt goes.
         do_not_link: list of pairs of people whom nothing may ever join, by ``columns.local_id``.
+        events: files of event tables, by the agreement's name of each; others are looked for in the
+            extract. Both need ``columns.local_id``.
 
     Raises:
         PseudolinkError: whatever does not fit; no output is left then.
@@ -252,6 +258,16 @@ def encode(
     check = _require_linkage_key(agreed, linkage_key)
     opened = open_extract(extract, encoding=encoding, delimiter=delimiter)
     source = _name(extract)
+    happened = happenings.gathered(
+        opened,
+        party,
+        columns.local_id,
+        events or {},
+        encoding=encoding,
+        delimiter=delimiter,
+        source=source,
+    )
+    opened = happened.extract
 
     def audited(records: int) -> None:
         if design.floor.audit:
@@ -286,12 +302,12 @@ def encode(
                 left.unlink()
             listed = carry.DoNotLink(do_not_link, local) if do_not_link else None
             road = Admission(opened, design, party, carried, source, out, listed)
-            payload = Payload(carried, lambda: Spill(folder), memory=options.memory)
+            payload = Payload(carried, lambda: Spill(folder), memory=options.memory, events=happened.lists)
             index = Index(carried, Spill(folder))
 
             def taken(piece: Piece, records: npt.NDArray[np.uint8]) -> None:
                 payload.add(piece, records)
-                index.add(piece, records)
+                index.add(happened.supplied(piece), records)
                 if listed:
                     listed.take(piece, records)
 
@@ -350,6 +366,7 @@ def encode(
                 "rows": people,
                 "objections": out.left_out,
                 "do_not_link": len(apart),
+                **({"events": payload.events} if happened.events else {}),
                 "objections_unknown": out.unknown,
                 "schema": design.digest,
                 "keys": {"linkage": linkage_key.fingerprint},
@@ -368,7 +385,8 @@ def encode(
         written.company.largest_component,
         counts,
         written.records,
-        written.source,
+        written.source if happened.rows is None else happened.rows[written.source],
         out.unknown,
         len(apart),
+        happened.told(payload.events),
     )

@@ -32,6 +32,8 @@ HTML = "evidence.html"
 MARKDOWN = "evidence.md"
 NOT_GIVEN = "not given"
 
+_CERTIFICATE = ("file", "time (UTC)", "party", "purpose", "fingerprint")
+_KEYS = ("party", "purpose", "fingerprint", "uses", "state")
 _COLUMN = {"custodian": 0, "operator": 1, "releaser": 2, "researcher": 3}
 _CARRIED = {
     "encodings": "keyed tokens and filters, sealed; no identifier, no attribute",
@@ -175,6 +177,11 @@ def _fields(seen: Observed) -> Section:
         rows += [
             (one.name, name, "attribute", "sealed to the research environment") for name in one.attributes
         ]
+        rows += [
+            (one.name, f"{name}: {column}", "event", "sealed to the research environment")
+            for name, columns in one.events
+            for column in columns
+        ]
     return Section(
         "Fields, for a privacy notice",
         (
@@ -237,6 +244,7 @@ def _risk(seen: Observed) -> list[str | Grid | Blank]:
         )
         if rows:
             found.append(Grid("Attacks that were run", ("attack", "what it means", "figure"), rows))
+    found += _quality(seen)
     disclosures = seen.of("disclosure")
     if not disclosures:
         found.append(f"Microdata rules applied to the release: {NOT_GIVEN} (a disclosure report).")
@@ -254,6 +262,24 @@ def _risk(seen: Observed) -> list[str | Grid | Blank]:
         heads = ("report", "people", "in classes below k", "expected singled out", "largest household risk")
         found.append(Grid("Disclosure risk of the release, before and after the rules", heads, risks))
     return found
+
+
+def _quality(seen: Observed) -> list[str | Grid | Blank]:
+    """Whom the linkage misses, as a release tells it."""
+    reports = seen.of("quality")
+    if not reports:
+        return [f"Quality of the linkage by subgroup: {NOT_GIVEN} (a release's linkage.json)."]
+    rows = tuple(
+        (
+            f"{one['party']} with {one['linked_with']}",
+            f"{one['attribute']}: {one['group']}",
+            "not told" if one["records"] is None else f"{one['linked']:,} of about {one['records']:,}",
+            "" if one["rate"] is None else f"{one['rate']} %",
+        )
+        for report in reports
+        for one in report.data["rates"]
+    )
+    return [Grid("Records linked, by subgroup", ("parties", "subgroup", "records", "rate"), rows)]
 
 
 def _objections(seen: Observed) -> Section:
@@ -291,7 +317,34 @@ def _keys(seen: Observed) -> Section:
             Grid("Identities", ("party", "purpose", "fingerprint", "held by"), rows),
             f"Linkage key: made by the data teams together, held by them alone; check value {linkage}.",
             f"Release keys used: {', '.join(_release_keys(seen)) or NOT_GIVEN}.",
+            Grid(
+                "Keys that receipts name", ("party", "purpose", "fingerprint", "uses", "state"), _used(seen)
+            ),
         ),
+    )
+
+
+def _used(seen: Observed) -> tuple[tuple[str, ...], ...]:
+    """Every key that a receipt under this agreement names, and whether a certificate says it is gone."""
+    uses: dict[tuple[str, str, str], int] = {}
+    for one in seen.receipts:
+        keys = one.details.get("keys")
+        if one.agreement == seen.agreement.digest and isinstance(keys, dict):
+            for purpose, fingerprint in keys.items():
+                place = (one.party, str(purpose), str(fingerprint))
+                uses[place] = uses.get(place, 0) + 1
+    gone = {
+        (one.party, key.fingerprint): one.time for one in seen.certificates.values() for key in one.destroyed
+    }
+    return tuple(
+        (
+            party,
+            purpose,
+            fingerprint,
+            f"{count:,} receipts",
+            f"destroyed {gone[party, fingerprint]}" if (party, fingerprint) in gone else "no certificate",
+        )
+        for (party, purpose, fingerprint), count in sorted(uses.items())
     )
 
 
@@ -309,11 +362,12 @@ def _retention(seen: Observed, today: date) -> Section:
         else f"ended {-left:,} days ago: what was made must be destroyed"
     )
     rows = tuple(
-        (report.source, str(report.data.get("created", "")), str(report.data.get("party", "")))
-        for report in seen.of("destruction")
+        (name, one.time, one.party, key.purpose, key.fingerprint or "-")
+        for name, one in seen.certificates.items()
+        for key in one.destroyed
     )
     certificates = (
-        Grid("Destruction certificates", ("file", "date", "party"), rows)
+        Grid("Destruction certificates, signatures verified", _CERTIFICATE, rows)
         if rows
         else f"Destruction certificates: {NOT_GIVEN}."
     )

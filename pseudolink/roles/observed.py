@@ -16,7 +16,10 @@ from pseudolink.agreement import Agreement, verify_signatures
 from pseudolink.errors import Problem, PseudolinkError
 from pseudolink.formats import summary
 from pseudolink.formats.receipt import Receipt
+from pseudolink.keys import certificate
+from pseudolink.keys.certificate import Certificate
 from pseudolink.ledger import chain
+from pseudolink.release.tables import history
 from pseudolink.schema import LinkageSchema, load_schema
 
 #: What a report begins its ``format`` with -> what it is called here.
@@ -25,7 +28,7 @@ REPORTS: Final = {
     "pseudolink/disclosure/": "disclosure",
     "pseudolink/linkage-summary/": "summary",
     "pseudolink/release/": "release",
-    "pseudolink/destruction/": "destruction",
+    "pseudolink/linkage-quality/": "quality",
 }
 
 
@@ -42,14 +45,17 @@ class Observed:
     """
     Everything that was given.
 
-    ledgers: file -> its receipts, verified. reports: kind -> reports. tables: published tables by
-    file of their ledger. broken: what was given and is not what it should be.
+    ledgers: file -> its receipts, verified. reports: kind -> reports. tables: entries of ledgers of
+    published tables. certificates: of destruction, by file, with their signatures verified. broken:
+    what was given and is not what it should be.
     """
 
     agreement: Agreement
     schema: LinkageSchema | None
     ledgers: Mapping[str, Sequence[Receipt]]
     reports: Mapping[str, Sequence[Report]]
+    tables: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    certificates: Mapping[str, Certificate] = field(default_factory=dict)
     broken: Sequence[Problem] = field(default_factory=tuple)
 
     @property
@@ -95,13 +101,30 @@ def observe(
             broken.append(Problem(schema.name, f"is not the agreed schema ({error.code})"))
             design = None
     sorted_reports: dict[str, list[Report]] = {}
+    tables: dict[str, Sequence[Mapping[str, Any]]] = {}
+    certificates: dict[str, Certificate] = {}
     for path in reports:
+        name = _name(path, {**tables, **certificates})
+        if path.name.endswith(certificate.SUFFIX):
+            try:
+                certificates[name] = certificate.read(path)
+                certificates[name].verify(publics)
+            except PseudolinkError as error:
+                certificates.pop(name, None)
+                broken.append(Problem(name, f"is no certificate of a party ({error.code})"))
+            continue
+        if path.suffix == ".jsonl":
+            try:
+                tables[name] = history.published(path.read_text(encoding="utf-8"), source=path.name)
+            except (OSError, UnicodeError, PseudolinkError):
+                broken.append(Problem(name, "is no ledger of published tables, or was changed"))
+            continue
         kind, data = _report(path)
         if kind is None:
             broken.append(Problem(path.name, "is no report that is known"))
         else:
             sorted_reports.setdefault(kind, []).append(Report(path.name, data))
-    return Observed(agreed, design, found, sorted_reports, tuple(broken))
+    return Observed(agreed, design, found, sorted_reports, tables, certificates, tuple(broken))
 
 
 def _name(path: Path, taken: Mapping[str, Any]) -> str:
@@ -117,11 +140,21 @@ def _report(path: Path) -> tuple[str | None, Mapping[str, Any]]:
         kind = next((kind for begin, kind in REPORTS.items() if str(form).startswith(begin)), None)
         if kind == "summary":
             summary.from_json(data)
+        if kind == "quality":
+            _require_quality(data)
         if kind == "disclosure":
             _require_disclosure(data)
     except (OSError, UnicodeError, ValueError, KeyError, TypeError, PseudolinkError):
         return None, {}
     return kind, data
+
+
+def _require_quality(data: Mapping[str, Any]) -> None:
+    for one in data["rates"]:
+        if not all(isinstance(one[name], str) for name in ("party", "linked_with", "attribute", "group")):
+            raise ValueError("rates")
+        if not all(one[name] is None or type(one[name]) is int for name in ("records", "linked", "rate")):
+            raise ValueError("rates")
 
 
 def _require_disclosure(data: Mapping[str, Any]) -> None:

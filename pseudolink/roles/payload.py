@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pseudolink.clean.reader import CHUNK_ROWS, column_key
 from pseudolink.encode.shuffle import BUCKETS, MEMORY, shuffled, throw
@@ -62,15 +63,29 @@ class Payload:
     Args:
         columns: name in the payload -> column of the extract.
         spill: a place for what memory should not hold; None keeps all of it there.
+        events: of every row of the extract its lists of events, as columns ``events.NAME``.
+
+    events: event table -> events of the rows that were added.
     """
 
     def __init__(
-        self, columns: dict[str, str], spill: Callable[[], Spill] | None = None, *, memory: int = MEMORY
+        self,
+        columns: dict[str, str],
+        spill: Callable[[], Spill] | None = None,
+        *,
+        memory: int = MEMORY,
+        events: pa.Table | None = None,
     ) -> None:
         self._columns, self._make, self._memory = columns, spill, memory
         self._schema = pa.schema(
-            [(payloads.RECORD, pa.binary(16)), *((name, pa.string()) for name in columns)]
+            [
+                (payloads.RECORD, pa.binary(16)),
+                *((name, pa.string()) for name in columns),
+                *([] if events is None else [(field.name, field.type) for field in events.schema]),
+            ]
         )
+        self._lists = events
+        self.events = {} if events is None else dict.fromkeys(payloads.event_tables(events), 0)
         self._spill: Spill | None = None
         self._held = 0
         self._parts: list[list[pa.Table]] = [[] for _ in range(BUCKETS)]
@@ -84,6 +99,12 @@ class Payload:
             data[name] = pa.chunked_array(
                 [payloads.blank_as_null(chunk) for chunk in text.chunks], pa.string()
             )
+        if self._lists is not None:
+            mine = self._lists.take(pa.array(piece.rows))
+            for name in self.events:
+                lists = mine.column(payloads.EVENTS + name)
+                self.events[name] += int(pc.sum(pc.list_value_length(lists)).as_py() or 0)
+                data[payloads.EVENTS + name] = lists
         self.rows += len(records)
         order, ends = throw(len(records))
         table = pa.table(data, schema=self._schema).take(pa.array(order)).combine_chunks()

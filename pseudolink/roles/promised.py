@@ -48,7 +48,7 @@ def promises(seen: Observed, today: date) -> tuple[Row, ...]:
          f"programme IDs: {agreed.programme_ids}; smallest class after the rules: "
          f"{', '.join(smallest) or 'no disclosure report given'}"),
         ("P4 nobody identifiable in published reports", "tables with audited suppression",
-         "each table states its audit; see the ledger of published tables beside the release"),
+         _tables(seen)),
         ("P5 never shared with a council or another agency", "recipients checked at each step",
          "no data team may receive links or a release, and no receipt shows one that made either"
          if not reaching and not returned
@@ -59,14 +59,26 @@ def promises(seen: Observed, today: date) -> tuple[Row, ...]:
          f"{len(agreed.parties)} parties with a key of their own each"),
         ("P8 destroyed after five years", "expiry in every package, destruction of keys",
          f"the agreement runs {years:.1f} years; {left:,} days are left; "
-         f"{len(seen.of('destruction'))} destruction certificates given"),
+         f"{len(seen.certificates)} destruction certificates given"),
         ("P9 people may object", "objections before encoding, withdrawal after",
          f"{objections:,} records left out before encoding; {len(seen.steps('withdraw'))} withdrawals"),
         ("P10 only workers who need to know", "access by role; no way back to casework",
          "roles: " + ", ".join(f"{one.id} ({one.role})" for one in agreed.parties)),
         ("P12 deleted when no longer needed", "early destruction is as easy as at the end",
-         f"{len(seen.of('destruction'))} destruction certificates given"),
+         f"{len(seen.certificates)} destruction certificates given"),
     )  # fmt: skip
+
+
+def _tables(seen: Observed) -> str:
+    if not seen.tables:
+        return "no ledger of published tables given"
+    entries = [one for ledger in seen.tables.values() for one in ledger]
+    cells = sum(len(one["cells"]) for one in entries)
+    profiles = sorted({str(one["profile"]["name"]) for one in entries})
+    return (
+        f"{len(entries):,} tables with {cells:,} cells published in {len(seen.tables)} verified ledgers, "
+        f"profile {', '.join(profiles) or '-'}"
+    )
 
 
 def _statement(seen: Observed) -> str:

@@ -14,12 +14,12 @@ from pathlib import Path
 from pseudolink import files
 from pseudolink.agreement import load_signed, require_own_key, today_utc
 from pseudolink.errors import MixedArtefactsError, NotPermittedError, Problem
-from pseudolink.formats import linkmap
-from pseudolink.formats import payload as payloads
 from pseudolink.keys.party import PartyKey
 from pseudolink.ledger import chain
 from pseudolink.release.rates import FEWEST, ROUNDED_TO, Rate, linkage_rates
-from pseudolink.seal.package import file_digest, open_package
+from pseudolink.roles.arrivals import open_all
+from pseudolink.roles.exchange import Exchange
+from pseudolink.seal.package import file_digest
 
 FORMAT = "pseudolink/linkage-rates/1"
 FILE = "linkage-rates.json"
@@ -39,13 +39,15 @@ def rates(
     key: PartyKey,
     output: Path,
     ledger: Path,
+    withdrawals: Sequence[Path] = (),
     today: date | None = None,
 ) -> list[Rate]:
     """
     Count the records of each subgroup that are linked; see ``release.rates.linkage_rates``.
 
     Args:
-        output: new folder; gets ``linkage-rates.json``.
+        output: new folder; gets ``linkage-rates.json``. withdrawals: packages of custodians; who
+            withdrew is not counted.
 
     Raises:
         PseudolinkError: whatever does not fit; no output is left then.
@@ -56,28 +58,22 @@ def rates(
     party = require_own_key(agreed, key)
     if party.role != "releaser":
         raise NotPermittedError(f"{party.id!r} is not the releaser; only the releaser counts")
+    exchange = Exchange(ledger, party.id)
     with files.new_folder(output) as folder:
-        plain = folder / "opened.parquet"
-        open_package(link_map, plain, agreement=agreed, recipient=key, artefact="link_map", today=today)
-        links = linkmap.load(plain)
-        plain.unlink()
-        tables, problems = {}, []
-        for package in payload_packages:
-            manifest = open_package(
-                package, plain, agreement=agreed, recipient=key, artefact="payload", today=today
+        with files.scratch_folder(folder / "work") as work:
+            arrived = open_all(
+                link_map,
+                payload_packages,
+                work,
+                agreed=agreed,
+                key=key,
+                today=today,
+                exchange=exchange,
+                withdrawals=withdrawals,
             )
-            sender = agreed.party(manifest.sender)
-            if sender.id in tables:
-                problems.append(Problem(sender.id, "has sent two payloads; count one delivery of each party"))
-            tables[sender.id] = payloads.load(
-                plain, party=sender.id, permitted=sender.attributes, cohort=sender.cohort
-            )
-            plain.unlink()
-        if agreed.cohort.id not in tables:
-            problems.append(Problem(agreed.cohort.id, "the cohort's payload is missing"))
-        if problems:
-            raise MixedArtefactsError(problems)
-        found = linkage_rates(links, tables, by, cohort=agreed.cohort.id, band=band)
+            if agreed.cohort.id not in arrived.payloads:
+                raise MixedArtefactsError([Problem(agreed.cohort.id, "the cohort's payload is missing")])
+            found = linkage_rates(arrived.link_map, arrived.payloads, by, cohort=agreed.cohort.id, band=band)
         data = {
             "format": FORMAT,
             "project": agreed.project,
@@ -97,6 +93,7 @@ def rates(
             details={
                 "link_map": file_digest(link_map),
                 "by": list(by),
+                **exchange.details(),
                 FILE: file_digest(folder / FILE),
             },
         )

@@ -132,3 +132,43 @@ def test_an_agreement_with_a_custodian_that_received_links_would_show() -> None:
 
     assert "BROKEN" not in fifth("encode")
     assert "BROKEN" in fifth("link")
+
+
+def test_a_certificate_stands_in_the_document_only_when_its_party_signed_it(
+    copied: Project, tmp_path: Path
+) -> None:
+    keys = copied.keys(RELEASER)
+    destroyed = run(
+        "keys", "destroy", keys / "release.key", "--key", keys / f"{RELEASER}.party.key", "--agreement",
+        copied.agreement, "--passphrase-file", keys / "passphrase", "--yes",
+    )  # fmt: skip
+    assert destroyed.exit_code == 0, destroyed.stderr
+    certificate = keys / "release.key.destroyed.json"
+    words = everything(copied)
+    done = run("evidence", *words, "--report", certificate, "-o", tmp_path / "out")
+    assert done.exit_code == 0, done.stderr
+    _, text = written(tmp_path / "out")
+    assert "1 destruction certificates given" in text
+    fingerprint = json.loads(certificate.read_text())["destroyed"][0]["fingerprint"]
+    line = next(one for one in text.splitlines() if fingerprint in one and "receipts" in one)
+    assert "| destroyed " in line  # the inventory says which of the keys in use is gone
+    changed = tmp_path / "release.key.destroyed.json"
+    changed.write_text(certificate.read_text().replace('"release"', '"linkage"'))
+    refused = run("evidence", *words, "--report", changed, "-o", tmp_path / "other")
+    assert refused.exit_code == 1
+    assert "0 destruction certificates given" in written(tmp_path / "other")[1]
+
+
+def test_published_tables_and_the_quality_of_the_linkage_are_told(copied: Project, tmp_path: Path) -> None:
+    folder = copied.folder / RELEASER / "release"
+    made = run("tables", folder / "release.parquet", "--rows", "council_arm", "-o", tmp_path / "tables")
+    assert made.exit_code == 0, made.stderr
+    words = [*everything(copied), "--report", folder / "tables.jsonl", "--report", folder / "linkage.json"]
+    assert run("evidence", *words, "-o", tmp_path / "out").exit_code == 0
+    _, text = written(tmp_path / "out")
+    assert "1 tables with 3 cells published in 1 verified ledgers" in text
+    assert "council with schools" in text
+    ledger = folder / "tables.jsonl"
+    ledger.write_text(ledger.read_text().replace('"created": "2', '"created": 2', 1))
+    assert run("evidence", *words, "-o", tmp_path / "other").exit_code == 1
+    assert "no ledger of published tables given" in written(tmp_path / "other")[1]

@@ -133,3 +133,55 @@ def test_the_file_keeps_no_trace_of_where_it_came_from(tmp_path: Path) -> None:
     assert b"surname" not in path.read_bytes()
     found = payload.load(path, party="schools", permitted=("grade",), cohort=False)
     assert not found.schema.metadata
+
+
+# ---------------------------------------------------------------- events
+
+AGREED = {"absences": ("days", "from")}
+NUMBERS = pa.list_(pa.struct([("days", pa.int64())]))
+
+
+def with_events(kind: pa.DataType | None = None, cells: Any = None) -> pa.Table:
+    kind = kind or payload.event_type(["days", "from"])
+    cells = (
+        [[{"days": "2", "from": None}], [], [{"days": "1", "from": "2023-01-09"}] * 2]
+        if cells is None
+        else cells
+    )
+    return table(3).append_column("events.absences", pa.array(cells, kind))
+
+
+def load_events(found: pa.Table, folder: Path, agreed: Any = None) -> pa.Table:
+    path = folder / "payload.parquet"
+    payload.save(found, path)
+    return payload.load(
+        path, party="schools", permitted=(), cohort=False, events=AGREED if agreed is None else agreed
+    )
+
+
+def test_events_are_read_back_and_are_no_attributes(tmp_path: Path) -> None:
+    found = load_events(with_events(), tmp_path)
+    assert found.to_pylist() == with_events().to_pylist()
+    assert payload.attributes(found) == []
+    assert payload.event_tables(found) == ["absences"]
+    assert payload.event_columns(found, "absences") == ["days", "from"]
+
+
+@pytest.mark.parametrize(
+    ("found", "agreed", "places"),
+    [
+        (with_events(), {}, ["events.absences"]),
+        (with_events(), {"absences": ("days",)}, ["events.absences, from"]),
+        (with_events(pa.list_(pa.string()), [["x"], [], []]), AGREED, ["events.absences"]),
+        (with_events(pa.string(), ["x", "y", "z"]), AGREED, ["events.absences"]),
+        (with_events(NUMBERS, [[{"days": 1}], [], []]), AGREED, ["events.absences"]),
+        (with_events(cells=[None, [], []]), AGREED, ["events.absences"]),
+    ],
+    ids=["not agreed", "column not agreed", "no structs", "no lists", "no text", "null"],
+)  # fmt: skip
+def test_events_of_another_form_are_refused(
+    found: pa.Table, agreed: Any, places: list[str], tmp_path: Path
+) -> None:
+    with pytest.raises(ArtefactError) as caught:
+        load_events(found, tmp_path, agreed)
+    assert [p.place for p in caught.value.problems] == places

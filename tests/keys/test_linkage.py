@@ -164,3 +164,21 @@ def test_pseudonyms_of_the_specification(path: Path) -> None:
 
 def test_there_are_vectors() -> None:
     assert all(list(VECTORS.glob(f"{kind}_*.json")) for kind in ("derive", "combine", "pseudonym"))
+
+
+def test_pseudonyms_of_many_are_those_of_each() -> None:
+    key = ReleaseKey(SECRET)
+    ids = ["P1", "", "Ọlá", "x" * 300, *(str(n) for n in range(500))]
+    assert key.names("pseudonym", "demo", ids) == [key.pseudonym("demo", one) for one in ids]
+    assert key.names("family", "demo", ids) == [key.family("demo", one) for one in ids]
+    assert key.names("family", "demo", []) == []
+
+
+def test_two_releases_and_two_recipients_have_no_pseudonym_in_common() -> None:
+    """Of one key: a council with both releases of a researcher cannot join them, nor two researchers."""
+    key = ReleaseKey(SECRET)
+    contexts = [("demo", "one", "00"), ("demo", "one", "01"), ("demo", "other", "00"), ("other", "one", "00")]
+    made = [key.of_release(*context).pseudonym("demo", "P1") for context in contexts]
+    assert len({*made, key.pseudonym("demo", "P1")}) == 5
+    assert key.of_release(*contexts[0]).pseudonym("demo", "P1") == made[0]
+    assert key.of_release(*contexts[0]).parent == key.fingerprint

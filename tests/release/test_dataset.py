@@ -71,8 +71,8 @@ def made(links: Any = None, tables: Any = None, **more: Any) -> pa.Table:
         TABLES if tables is None else tables,
         **{
             "cohort": "council",
-            "programme": lambda value: f"pseudonym of {value}",
-            "family": lambda value: f"family of {value}",
+            "programme": lambda ids: [f"pseudonym of {value}" for value in ids],
+            "family": lambda ids: [f"family of {value}" for value in ids],
             **more,
         },
     )

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pseudolink.errors import ReleaseError
-from pseudolink.release.rates import FEWEST, MISSING, Rate, linkage_rates, suppressed
+from pseudolink.release.rates import FEWEST, MISSING, Group, Rate, linkage_rates, suppressed
 
 COUNTS = st.dictionaries(
     st.text("abcdefgh", min_size=1, max_size=2), st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=8
@@ -19,7 +19,7 @@ COUNTS = st.dictionaries(
 
 @given(COUNTS)
 def test_no_difference_to_a_total_gives_a_small_group_away(groups: Mapping[str, tuple[int, int]]) -> None:
-    hidden = suppressed(groups)
+    hidden = suppressed({name: Group(counts) for name, counts in groups.items()})
     assert all(min(groups[name]) >= FEWEST for name in groups if name not in hidden)
     if hidden and len(hidden) < len(groups):
         assert len(hidden) >= 2
@@ -28,12 +28,13 @@ def test_no_difference_to_a_total_gives_a_small_group_away(groups: Mapping[str, 
 
 
 def test_nothing_is_hidden_where_every_group_is_large() -> None:
-    assert suppressed({"a": (10, 10), "b": (500, 30)}) == set()
+    assert suppressed({"a": Group((10, 10)), "b": Group((500, 30))}) == set()
 
 
 def test_a_group_that_is_linked_altogether_is_hidden() -> None:
     """That everybody of a kind is in an agency's file is news of each of them."""
-    assert "all" in suppressed({"all": (0, 90), "some": (40, 50), "others": (60, 60), "more": (99, 99)})
+    groups = {"all": (0, 90), "some": (40, 50), "others": (60, 60), "more": (99, 99)}
+    assert "all" in suppressed({name: Group(counts) for name, counts in groups.items()})
 
 
 def tables(groups: Mapping[str | None, tuple[int, int]]) -> tuple[pa.Table, dict[str, pa.Table]]:
@@ -95,3 +96,35 @@ def test_an_attribute_with_a_value_for_everybody_is_refused_without_a_value() ->
     with pytest.raises(ReleaseError) as caught:
         linkage_rates(link_map, payloads, ["born"], cohort="council", band=10)
     assert "secret" not in str(caught.value)
+
+
+def test_a_group_of_one_large_family_is_hidden_although_it_has_ten_people() -> None:
+    link_map, payloads = tables({"a": (20, 20), "b": (30, 30), "c": (25, 25)})
+    families = [f"f{n}" for n in range(payloads["council"].num_rows)]
+    payloads["council"] = payloads["council"].append_column("family_id", pa.array(families))
+    everything = {
+        (one.group, one.party) for one in linkage_rates(link_map, payloads, ["born"], cohort="council")
+    }
+    assert ("a", "council") in everything
+    families[:12] = ["one family"] * 12  # twelve of those of a who are not linked: nine families left
+    payloads["council"] = payloads["council"].set_column(2, "family_id", pa.array(families))
+    told = {one.group for one in linkage_rates(link_map, payloads, ["born"], cohort="council")}
+    assert "a" not in told
+    assert "(not told)" in told
+
+
+def test_overall_rates_obey_the_same_rules() -> None:
+    link_map, payloads = tables({"a": (5, 40)})
+    assert [one.records for one in linkage_rates(link_map, payloads, [], cohort="council", overall=True)] == [
+        None,
+        None,
+    ]
+    link_map, payloads = tables({"a": (60, 40)})
+    first = linkage_rates(link_map, payloads, [], cohort="council", overall=True)[0]
+    assert (first.attribute, first.group, first.records, first.linked, first.rate) == (
+        "(all)",
+        "(all)",
+        100,
+        40,
+        40,
+    )

@@ -30,14 +30,14 @@ def test_parties_hold_what_they_may(project: Project) -> None:
         for party in demo.NAMES
     }
     assert held[OPERATOR] == {"ledger.jsonl", "linkmap.package", "model.json", "report.html", "summary.json"}
-    assert held[RELEASER] == {"ledger.jsonl", "release.csv", "release.json", "release.parquet"}
+    assert held[RELEASER] == {
+        "ledger.jsonl", "release.csv", "release.json", "release.parquet",
+        "codebook.csv", "dictionary.csv", "linkage.csv", "linkage.json",
+    }  # fmt: skip
     assert held["university"] == set()
     for party in CUSTODIANS:
-        own = {
-            "extract.csv",
-            "ledger.jsonl",
-            *(f"{party}.{one}.package" for one in ("encodings", "payload", "records")),
-        }
+        sent = {f"{party}.{what}.package" for what in ("encodings", "payload", "records")}
+        own = {"extract.csv", "ledger.jsonl"} | sent
         assert held[party] == own | ({"objections.csv"} if party == "council" else set())
 
 

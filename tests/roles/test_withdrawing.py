@@ -219,3 +219,23 @@ def test_a_withdrawal_of_another_form_is_refused(tmp_path: Path) -> None:
         withdrawal.load(path)
     assert withdrawal.save([], path) == 64
     assert len(withdrawal.load(path)) == 64
+
+
+def test_who_withdrew_is_not_counted_by_rates_either(project: Project, tmp_path: Path) -> None:
+    package = project.folder / "council" / "one.withdrawal.package"
+    withdraw(project, people(project)[0]["programme_id"] + "\n", package)
+    ledger = project.folder / RELEASER / "ledger.jsonl"
+    used = run(*project.release(tmp_path / "release", ledger=ledger), "--withdrawals", package)
+    assert used.exit_code == 0, used.output
+    keys = project.keys(RELEASER)
+    words = [
+        "rates", project.link_map, *(project.payload(party) for party in CUSTODIANS), "--by", "arm",
+        "--agreement", project.agreement, "--key", keys / f"{RELEASER}.party.key", "--ledger", ledger,
+        "--passphrase-file", keys / "passphrase",
+    ]  # fmt: skip
+    forgotten = run(*words, "-o", tmp_path / "rates")
+    assert forgotten.exit_code == 1
+    assert "its withdrawal" in forgotten.stderr
+    assert not (tmp_path / "rates").exists()
+    counted = run(*words, "-o", tmp_path / "rates", "--withdrawals", package)
+    assert counted.exit_code == 0, counted.output

@@ -21,6 +21,9 @@ Index = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 MOST_COMBINATIONS = 2_000
+_MOST_PLACES = 2**62
+#: Keys so many times as many as rows are counted in a table rather than sorted.
+_SPREAD = 8
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,15 @@ class Need:
     """
     What a class must have.
 
-    k: people. sensitive: (codes, least number of distinct values) of each sensitive column.
+    k: people, and families. sensitive: (codes, least number of distinct values) of each sensitive
+    column. people, families: (n,) whose each row is, and of which family; each row is a person and
+    each person a family where they are None.
     """
 
     k: int
     sensitive: tuple[tuple[Index, int], ...] = ()
+    people: Index | None = None
+    families: Index | None = None
 
 
 @dataclass(frozen=True)
@@ -50,27 +57,63 @@ class Choice:
 
 
 def classes(codes: Index) -> Index:
-    """(n,) the class of each person."""
-    if not codes.shape[1]:
-        return np.zeros(len(codes), dtype=np.int64)
+    """(n,) the class of each row."""
     key = np.zeros(len(codes), dtype=np.int64)
+    most = 1
     for column in codes.T:
-        _, key = np.unique(key * (int(column.max(initial=0)) + 1) + column, return_inverse=True)
-    return key.astype(np.int64)
+        width = int(column.max(initial=0)) + 1
+        if most > _MOST_PLACES // width:
+            key, most = _close(key, most)
+        key = key * width + column
+        most *= width
+    return _close(key, most)[0]
+
+
+def _close(key: Index, most: int) -> tuple[Index, int]:
+    """Keys below ``most`` as numbers from 0 on, without gaps; and how many there are."""
+    if most <= _SPREAD * len(key):
+        there = np.zeros(most, dtype=bool)
+        there[key] = True
+        number = np.cumsum(there) - 1
+        return number[key], int(there.sum())
+    found, key = np.unique(key, return_inverse=True)
+    return key.astype(np.int64), len(found)
 
 
 def failing(codes: Index, need: Need) -> Flags:
-    """(n,) people whose class has too few people or too few values of a sensitive column."""
+    """(n,) rows whose class has too few people, families or values of a sensitive column."""
     key = classes(codes)
     count = np.bincount(key)
     bad = count < need.k
+    for units in (need.people, need.families):
+        if units is not None:
+            bad |= few(key, count, units, need.k)
     for values, least in need.sensitive:
         held = values > 0
         width = int(values.max(initial=0)) + 1
-        pairs = np.unique(key[held] * width + values[held])
-        distinct = np.bincount(pairs // width, minlength=len(count))
-        bad |= (distinct > 0) & (distinct < least)
+        pairs = distinct(key[held] * width + values[held])
+        different = np.bincount(pairs // width, minlength=len(count))
+        bad |= (different > 0) & (different < least)
     return np.asarray(bad[key], dtype=np.bool_)
+
+
+def few(key: Index, count: Index, units: Index, k: int) -> Flags:
+    """Classes with fewer than k different units; count: the rows of each."""
+    # A class of k times as many rows as any unit has is made of k units at least.
+    doubtful = (count >= k) & (count < k * int(np.bincount(units).max(initial=0)))
+    rows = np.flatnonzero(doubtful[key])
+    width = int(units.max(initial=0)) + 1
+    pairs = distinct(key[rows] * width + units[rows])
+    different = np.bincount(pairs // width, minlength=len(count))
+    return np.asarray(doubtful & (different < k), dtype=np.bool_)
+
+
+def distinct(numbers: Index) -> Index:
+    """Each number once, in order: by sorting, for numpy's own way hashes and takes ten times as long."""
+    ordered = np.sort(numbers)
+    first = np.ones(len(ordered), dtype=bool)
+    first[1:] = ordered[1:] != ordered[:-1]
+    return ordered[first]
 
 
 def choose(levels: Sequence[Sequence[Index]], need: Need) -> Choice:
@@ -82,13 +125,13 @@ def choose(levels: Sequence[Sequence[Index]], need: Need) -> Choice:
             0 for a step that drops the column.
 
     Raises:
-        DisclosureError: fewer than k people, or too few values of a sensitive column in all.
+        DisclosureError: fewer than k people or families, or too few values of a sensitive column in all.
     """
     n = len(levels[0][0]) if levels else 0
     if levels and failing(np.zeros((n, 1), dtype=np.int64), need).any():
         raise DisclosureError(
-            f"with every quasi-identifier suppressed the release still breaks the rules: {n:,} people, "
-            f"k is {need.k}",
+            f"with every quasi-identifier suppressed the release still breaks the rules: {n:,} rows, "
+            f"k is {need.k} for people and for families",
             advice="Release more people together, or leave out sensitive columns with few values.",
         )
     if not levels:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -84,22 +84,40 @@ def read(text: str, *, data: str, project: str, source: str) -> list[Earlier]:
     Raises:
         TableLedgerError: a line that is no line of a ledger, or a chain that is broken.
     """
-    found = []
+    return [
+        earlier
+        for one, earlier in _lines(text, data, source)
+        if one["data"] == data or (project and one["project"] == project)
+    ]
+
+
+def published(text: str, *, source: str) -> list[dict[str, Any]]:
+    """
+    Every entry of a ledger, for whoever reviews what was published.
+
+    Raises:
+        TableLedgerError: as :func:`read`.
+    """
+    return [one for one, _ in _lines(text, "", source)]
+
+
+def _lines(text: str, data: str, source: str) -> Iterator[tuple[dict[str, Any], Earlier]]:
     before = _START
     for number, line in enumerate(text.splitlines(), 1):
         try:
             one = json.loads(line)
             if one["format"] != FORMAT or one["before"] != before:
                 raise ValueError
-            if one["data"] == data or (project and one["project"] == project):
-                found.append(_earlier(one, data))
+            if not all(isinstance(one[name], str) for name in ("data", "project", "created")):
+                raise ValueError
+            found = _earlier(one, data)
         except (ValueError, KeyError, TypeError, AttributeError):
             raise TableLedgerError(
                 f"{source}, line {number}: changed, out of order, or no line of a ledger of tables",
                 advice="Restore the file: without it nobody can tell what was published before.",
             ) from None
+        yield one, found
         before = hashlib.sha256(line.encode()).hexdigest()
-    return found
 
 
 def _earlier(one: dict[str, Any], data: str) -> Earlier:
