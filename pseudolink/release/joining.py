@@ -4,7 +4,7 @@ Joining payloads by the link map with DuckDB, which spills to disk what does not
 The engine sees Arrow tables and data sets that it is handed and nothing else: no file system, no
 network, no extensions. Its order of rows means nothing; whoever takes a result shuffles it.
 
-Source: specs/release-v1.md, section 2; specs/adr/0067.
+Source: specs/release-v1.md, section 2; specs/adr/0052.
 """
 
 from __future__ import annotations
