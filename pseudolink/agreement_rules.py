@@ -28,6 +28,7 @@ SENDERS: Final[Mapping[str, tuple[str, ...]]] = {
     "payload": ("custodian",),
     "link_map": ("operator",),
     "release": ("releaser",),
+    "linkage_state": ("operator",),
 }
 RECEIVERS: Final[Mapping[str, tuple[str, ...]]] = {
     "encodings": ("operator",),
@@ -35,6 +36,8 @@ RECEIVERS: Final[Mapping[str, tuple[str, ...]]] = {
     "link_map": ("releaser",),
     "release": ("researcher", "releaser"),
 }
+#: artefact that a party seals to itself, whatever the agreement's recipients -> the role that does.
+OWN: Final[Mapping[str, str]] = {"linkage_state": "operator"}
 #: Columns of a payload that are not attributes.
 NOT_ATTRIBUTES: Final = frozenset(
     {"record", "programme_id", "family_id", "family_from", "family_to", "apart"}

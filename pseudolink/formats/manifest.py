@@ -19,7 +19,7 @@ from pseudolink.formats import canonical
 from pseudolink.formats.binary import is_digest
 
 FORMAT = "pseudolink/manifest/1"
-ARTEFACTS: Final = ("encodings", "payload", "link_map", "release")
+ARTEFACTS: Final = ("encodings", "payload", "link_map", "release", "linkage_state")
 LARGEST_BYTES = 4 * 1024 * 1024
 
 _CHECK = re.compile(r"[0-9a-f]{32}")
