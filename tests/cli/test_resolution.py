@@ -46,15 +46,22 @@ def extract(project: Project, party: str) -> pd.DataFrame:
 # ---------------------------------------------------------------- how links are resolved
 
 
-def test_every_pair_of_parties_makes_people_of_clusters(project: Project, tmp_path: Path) -> None:
-    said = found(run(*project.link(tmp_path / "out"), "--every-pair", "--json"))
+@pytest.fixture(scope="module")
+def every_pair(project: Project, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """The folder of a linkage of all parties with one another, and what it said."""
+    out = tmp_path_factory.mktemp("every") / "out"
+    return out, found(run(*project.link(out), "--every-pair", "--json"))
+
+
+def test_every_pair_of_parties_makes_people_of_clusters(
+    project: Project, every_pair: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    out, said = every_pair
     assert {(p["left"], p["right"]) for p in said["summary"]["pairs"]} >= {
         ("schools", "offending"),
         ("offending", "work"),
     } or len(said["summary"]["pairs"]) == 6
-    rows = linkmap.load(
-        opened(project, tmp_path / "out" / "linkmap.package", "link_map", tmp_path / "m")
-    ).to_pylist()
+    rows = linkmap.load(opened(project, out / "linkmap.package", "link_map", tmp_path / "m")).to_pylist()
     cohort = {row["person"] for row in rows if row["party"] == "council"}
     assert {row["person"] for row in rows} == cohort
     for agency in project.result.agencies:
@@ -63,10 +70,11 @@ def test_every_pair_of_parties_makes_people_of_clusters(project: Project, tmp_pa
         assert abs(links - agency.links) <= 3
 
 
-def test_the_releaser_is_told_nothing_of_what_other_parties_share(project: Project, tmp_path: Path) -> None:
+def test_the_releaser_is_told_nothing_of_what_other_parties_share(
+    project: Project, every_pair: tuple[Path, dict[str, Any]]
+) -> None:
     """Not even a number: it is about people outside the cohort."""
-    assert run(*project.link(tmp_path / "out"), "--every-pair").exit_code == 0
-    manifest = inspect(tmp_path / "out" / "linkmap.package", load_signed(project.agreement))
+    manifest = inspect(every_pair[0] / "linkmap.package", load_signed(project.agreement))
     assert {pair["left"] for pair in manifest.statistics["pairs"]} == {"council"}
 
 
@@ -95,13 +103,13 @@ def test_duplicates_are_only_of_a_party_beside_the_cohort(
 def test_second_records_of_a_person_are_linked_with_the_first(copied: Project, tmp_path: Path) -> None:
     """Many to one: all records come to the release, each with its attributes, none chosen."""
     table = extract(copied, "offending")
-    again = table.head(40).copy()
+    again = table.head(20).copy()
     again["offences"] = "99"
     pd.concat([table, again]).to_csv(copied.extract("offending"), index=False)
     # The second records keep the first ones company: such an extract needs a floor that allows it.
     schema = copied.schema.read_text(encoding="utf-8")
     before = load_schema(copied.schema).digest
-    changed = schema.split("[floor]")[0] + "[floor]\ncompany = 0.5\ncomponent = 20\n"
+    changed = schema.split("[floor]")[0] + "[floor]\ncompany = 0.9\ncomponent = 20\n"
     copied.schema.write_text(changed, encoding="utf-8")
     sign_again(copied, (before, load_schema(copied.schema).digest))
     for party in ("council", "offending"):
@@ -109,7 +117,7 @@ def test_second_records_of_a_person_are_linked_with_the_first(copied: Project, t
     packages = [tmp_path / party / f"{party}.encodings.package" for party in ("council", "offending")]
     payloads = [tmp_path / party / f"{party}.payload.package" for party in ("council", "offending")]
     said = found(run(*copied.link(tmp_path / "out", *packages), "--duplicates", "offending", "--json"))
-    assert said["resolution"]["duplicates"]["offending"] >= 38
+    assert said["resolution"]["duplicates"]["offending"] >= 18
     released = run(*copied.release(tmp_path / "release", tmp_path / "out" / "linkmap.package", *payloads))
     assert released.exit_code == 0, released.stderr
     main = pq.read_table(tmp_path / "release" / "release.parquet").to_pandas()
@@ -118,7 +126,7 @@ def test_second_records_of_a_person_are_linked_with_the_first(copied: Project, t
     assert main["offending_records"].sum() == len(records)
     assert main["offending_linked"].sum() == (main["offending_records"] > 0).sum()
     twice = main[main["offending_records"] == 2]
-    assert len(twice) >= 10
+    assert len(twice) >= 5
     for one in twice["programme_id"].head(5):
         assert 99 in records[records["programme_id"] == one]["offences"].tolist()
     described = json.loads((tmp_path / "release" / "release.json").read_text())
@@ -230,7 +238,7 @@ def test_family_links_are_made_by_the_releaser_from_links_of_people(copied: Proj
     assert done.exit_code == 0, done.stderr
     families = pq.read_table(tmp_path / "release" / "families.parquet").to_pandas()
     main = pq.read_table(tmp_path / "release" / "release.parquet").to_pandas()
-    assert len(families) > 50
+    assert len(families) > 25
     assert set(families["family_id"]) <= set(main["family_id"])
     assert (families["shared"] <= families["members"]).all()
     assert set(families["party"]) == {"schools"}
