@@ -118,6 +118,13 @@ class DoNotLinkError(ProblemsError, InputError):
     what = "do-not-link list"
 
 
+class KnownLinksError(ProblemsError, InputError):
+    """Known links are no pairs of people of the extract, or contradict the do-not-link list."""
+
+    code = "PL-INPUT-06"
+    what = "known links"
+
+
 # ---------------------------------------------------------------- cleaning
 
 

@@ -61,7 +61,12 @@ def linkage_key_file(keys: Path) -> Path:
 @click.option(
     "--do-not-link", type=READABLE, help="Pairs of local IDs that nothing may ever join, one pair a line."
 )
-@click.option("--local-id", metavar="COLUMN", help="What --do-not-link names people by; never sent.")
+@click.option(
+    "--known-links",
+    type=READABLE,
+    help="Pairs of local IDs that are one person, one pair a line; not of the cohort.",
+)
+@click.option("--local-id", metavar="COLUMN", help="What these lists name people by; never sent.")
 @click.option("--attributes", help="Attributes to carry, with commas; all that are permitted without it.")
 @click.option("--programme-id", default="programme_id", show_default=True, help="Column of the cohort.")
 @click.option("--family-id", default="family_id", show_default=True, help="Column of the family.")
@@ -89,6 +94,7 @@ def encode(
     ledger: Path | None,
     objections: Path | None,
     do_not_link: Path | None,
+    known_links: Path | None,
     local_id: str | None,
     attributes: str | None,
     programme_id: str,
@@ -128,6 +134,7 @@ def encode(
             ),
             objections=objections,
             do_not_link=do_not_link,
+            known_links=known_links,
             options=Options(strict=strict, workers=workers, chunk_rows=chunk_rows),
             encoding=encoding,
             delimiter=delimiter,
@@ -144,6 +151,7 @@ def encode(
         "objections": found.objections,
         "unknown_objections": found.unknown_objections,
         "do_not_link": found.do_not_link,
+        "known_links": found.known_links,
         "company": found.company,
         "largest_component": found.largest_component,
         "fields": found.counts,

@@ -17,7 +17,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pseudolink.agreement import Party
-from pseudolink.errors import DoNotLinkError, InputError, Problem, UsageError
+from pseudolink.errors import (
+    DoNotLinkError,
+    InputError,
+    KnownLinksError,
+    NotPermittedError,
+    Problem,
+    UsageError,
+)
 from pseudolink.formats import apart
 from pseudolink.formats import payload as payloads
 from pseudolink.roles.encoding import columns_by_name
@@ -32,7 +39,7 @@ class Columns:
     Where the payload is in the extract.
 
     attributes: columns to carry; every attribute that the agreement permits when None.
-    local_id: column by which a do-not-link list names people; the programme ID when None.
+    local_id: column by which lists of pairs name people; the programme ID when None.
     """
 
     programme_id: str = payloads.PROGRAMME_ID
@@ -75,7 +82,7 @@ def require_programme_ids(table: pa.Table, column: str, source: str) -> None:
 
 def local_id(table: pa.Table, party: Party, columns: Columns, source: str) -> str:
     """
-    The column of the extract by which a do-not-link list names people.
+    The column of the extract by which lists of pairs name people.
 
     Raises:
         UsageError: a party without programme IDs has not said which it is.
@@ -83,20 +90,25 @@ def local_id(table: pa.Table, party: Party, columns: Columns, source: str) -> st
     wanted = columns.local_id or (columns.programme_id if party.cohort else None)
     if wanted is None:
         raise UsageError(
-            "a do-not-link list needs to know by which column it names people",
+            "a list of pairs needs to know by which column it names people",
             advice="Name it: --local-id COLUMN. It is not sent to anybody.",
         )
     return columns_by_name(table, [wanted], source=source)[wanted]
 
 
-def read_pairs(path: Path, table: pa.Table, column: str) -> list[tuple[str, str]]:
+def read_pairs(
+    path: Path,
+    table: pa.Table,
+    column: str,
+    wrong: type[DoNotLinkError | KnownLinksError] = DoNotLinkError,
+) -> list[tuple[str, str]]:
     """
     Pairs of local IDs, two a line with a comma, semicolon or tab between; a heading is harmless.
 
     Raises:
         InputError: not readable as text.
-        DoNotLinkError: lines that are no pair of people of this extract, all of them. A mistyped ID
-            would leave a person without the protection that the list is for.
+        DoNotLinkError, or as said in ``wrong``: lines that are no pair of people of this extract, all
+            of them. A mistyped ID would leave a person without the protection that the list is for.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -120,11 +132,47 @@ def read_pairs(path: Path, table: pa.Table, column: str) -> list[tuple[str, str]
         else:
             pairs.append((ids[0], ids[1]))
     if problems:
-        raise DoNotLinkError(problems, source=path.name)
+        raise wrong(problems, source=path.name)
     return pairs
 
 
-def records_apart(
+def known_pairs(
+    path: Path, table: pa.Table, column: str, party: Party, barred: Sequence[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """
+    Known links: pairs of local IDs that are one person, in the form of a do-not-link list.
+
+    Args:
+        barred: pairs on the do-not-link list.
+
+    Raises:
+        NotPermittedError: of the cohort's custodian.
+        KnownLinksError: lines that are no pair of people, or that join what ``barred`` keeps apart.
+    """
+    if party.cohort:
+        raise NotPermittedError(
+            f"{party.id!r} holds the cohort: each of its records is a person of the release",
+            advice="Give the records of one person as versions of one.",
+        )
+    pairs = read_pairs(path, table, column, KnownLinksError)
+    root: dict[str, str] = {}
+
+    def find(one: str) -> str:
+        while root.setdefault(one, one) != one:
+            root[one] = root[root[one]]
+            one = root[one]
+        return one
+
+    for a, b in pairs:
+        root[find(a)] = find(b)
+    against = sum(find(a) == find(b) for a, b in barred)
+    if against:
+        what = f"they join {against:,} pairs of the do-not-link list, directly or over others"
+        raise KnownLinksError([Problem("", what)], source=path.name)
+    return pairs
+
+
+def record_pairs(
     pairs: Sequence[tuple[str, str]],
     local_ids: Sequence[str | None],
     source: npt.NDArray[np.int64],

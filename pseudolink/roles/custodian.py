@@ -59,7 +59,7 @@ class Delivered:
     What was written, and what the custodian's own software may still know.
 
     unknown_objections: lines of the list of objections that are nobody's programme ID.
-    do_not_link: pairs of records that nothing may join.
+    do_not_link: pairs of records that nothing may join. known_links: that are one person.
     records, source: (n, 16) uint8 and (n,) int64, which row of the extract each record ID stands
     for; in memory only, for whoever holds the extract anyway.
     """
@@ -75,6 +75,7 @@ class Delivered:
     source: npt.NDArray[np.int64] = field(repr=False)
     unknown_objections: int = 0
     do_not_link: int = 0
+    known_links: int = 0
 
 
 @dataclass(frozen=True)
@@ -234,6 +235,7 @@ def encode(
     columns: Columns | None = None,
     objections: Path | None = None,
     do_not_link: Path | None = None,
+    known_links: Path | None = None,
     options: Options | None = None,
     encoding: str = "utf-8",
     delimiter: str | None = None,
@@ -246,6 +248,7 @@ def encode(
         output: new folder; gets the encodings for the operator and the payload for the releaser.
         ledger: where the receipt goes.
         do_not_link: list of pairs of people whom nothing may ever join, by ``columns.local_id``.
+        known_links: list of pairs that are one person; not of the cohort.
 
     Raises:
         PseudolinkError: whatever does not fit; no output is left then.
@@ -262,15 +265,17 @@ def encode(
     carried = carry.carried(table, party, columns, _name(extract))
     if party.cohort:
         carry.require_programme_ids(table, carried[payloads.PROGRAMME_ID], _name(extract))
-    local = carry.local_id(table, party, columns, _name(extract)) if do_not_link else ""
+    lists = do_not_link or known_links
+    local = carry.local_id(table, party, columns, _name(extract)) if lists else ""
     pairs = carry.read_pairs(do_not_link, table, local) if do_not_link else []
+    known = carry.known_pairs(known_links, table, local, party, pairs) if known_links else []
     objecting = unknown = 0
     if objections is not None:
         listed = read_objections(objections)
         if payloads.PROGRAMME_ID not in carried:
             raise NotPermittedError("only the cohort's custodian has programme IDs to object by")
         table, objecting, unknown = without_objections(table, carried[payloads.PROGRAMME_ID], listed)
-    local_ids = table.column(local).to_pylist() if do_not_link else []
+    local_ids = table.column(local).to_pylist() if lists else []
     table = _permitted_fields(table, design, party)
     with files.new_folder(output) as folder:
         write = _Writer(folder, agreed, party, key, check, options.today)
@@ -292,11 +297,14 @@ def encode(
         }
         rows = len(written.records)
         people = len(np.unique(written.source))
-        apart = carry.records_apart(pairs, local_ids, written.source, written.records)
-        if apart:
-            whole = folder / "whole.parquet"
-            apart_lists.add(plain, apart, whole)
-            whole.replace(plain)
+        apart, together = (
+            carry.record_pairs(one, local_ids, written.source, written.records) for one in (pairs, known)
+        )
+        for name, listed_pairs in ((apart_lists.APART, apart), (apart_lists.TOGETHER, together)):
+            if listed_pairs:
+                whole = folder / "whole.parquet"
+                apart_lists.add(plain, listed_pairs, whole, name)
+                whole.replace(plain)
         sent = write(ENCODINGS, plain, rows, statistics)
         payload = payload_table(written.records, written.source, table, carried)
         payload = carry.finished(payload, party, apart)
@@ -311,6 +319,7 @@ def encode(
                 "rows": people,
                 "objections": objecting,
                 "do_not_link": len(apart),
+                "known_links": len(together),
                 "schema": design.digest,
                 ENCODINGS: sent,
                 PAYLOAD: held,
@@ -329,6 +338,7 @@ def encode(
         written.source,
         unknown,
         len(apart),
+        len(together),
     )
 
 

@@ -208,6 +208,78 @@ def test_records_on_a_do_not_link_list_are_no_duplicates_of_one_another(
     assert said["resolution"]["duplicates"]["offending"] == 3
 
 
+# ---------------------------------------------------------------- known links
+
+
+def with_another_record(project: Project) -> pd.DataFrame:
+    """The offending extract with a second record of a person who is somebody else by every field."""
+    table = extract(project, "offending")
+    table["local"] = [f"a{n}" for n in range(len(table))]
+    other = table.head(8).copy()
+    other["local"] = [f"b{n}" for n in range(8)]
+    other["forename"], other["surname"] = "Olúwaṣeun", [f"Adébáyọ̀{letter}" for letter in "abcdefgh"]
+    other["dob"] = [f"19{30 + n}-0{n + 1}-1{n}" for n in range(8)]
+    for column in {"nino", "upn", "postcode", "sex"} & set(other.columns):
+        other[column] = ""
+    whole = pd.concat([table, other])
+    whole.to_csv(project.extract("offending"), index=False)
+    return whole
+
+
+def known(path: Path, *lines: str) -> tuple[object, ...]:
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return ("--known-links", path, "--local-id", "local", "--json")
+
+
+def test_known_links_join_records_that_share_no_token(copied: Project, tmp_path: Path) -> None:
+    with_another_record(copied)
+    some = known(tmp_path / "list.csv", *(f"a{n},b{n}" for n in range(8)))
+    said = found(run(*copied.encode(tmp_path / "new", "offending", *some)))
+    assert said["known_links"] == 8
+    package = tmp_path / "new" / "offending.encodings.package"
+    plain = opened(copied, package, "encodings", tmp_path / "e")
+    assert b"Ad\xc3\xa9b" not in plain.read_bytes()
+    together = encoding_files.load(plain, load_schema(copied.schema).layout).together
+    assert len(together) == 8
+    said = found(run(*copied.link(tmp_path / "out", copied.encodings("council"), package), "--json"))
+    assert said["resolution"]["duplicates"] == {"offending": 8}
+    sealed = tmp_path / "out" / "linkmap.package"
+    assert inspect(sealed, load_signed(copied.agreement)).statistics["duplicates"] == ["offending"]
+    rows = linkmap.load(opened(copied, sealed, "link_map", tmp_path / "m"), duplicates=["offending"])
+    person = {row["record"]: row["person"] for row in rows.to_pylist()}
+    linked = [pair for pair in together if set(pair) & set(person)]
+    assert len(linked) >= 2
+    assert all(person.get(a) == person.get(b) for a, b in linked)
+    payload = tmp_path / "new" / "offending.payload.package"
+    assert "together" not in pq.read_table(opened(copied, payload, "payload", tmp_path / "p")).column_names
+
+
+def test_known_links_that_the_do_not_link_list_forbids_are_refused(copied: Project, tmp_path: Path) -> None:
+    """Over others too: a is b and b is c, and yet a must never be joined with c."""
+    with_another_record(copied)
+    some = known(tmp_path / "list.csv", "a0,b0", "b0,a1")
+    (tmp_path / "apart.csv").write_text("a0,a1\n", encoding="utf-8")
+    arguments = copied.encode(tmp_path / "new", "offending", *some, "--do-not-link", tmp_path / "apart.csv")
+    said = refused(run(*arguments), "PL-INPUT-06")
+    assert "1 pairs" in said
+    assert not (tmp_path / "new").exists()
+
+
+def test_known_links_with_a_mistyped_id_are_refused(copied: Project, tmp_path: Path) -> None:
+    with_another_record(copied)
+    some = known(tmp_path / "list.csv", "a0,b0", "a1,X999")
+    said = refused(run(*copied.encode(tmp_path / "new", "offending", *some)), "PL-INPUT-06")
+    assert "line 2" in said
+    assert "X999" not in said
+
+
+def test_the_cohort_has_no_known_links(project: Project, tmp_path: Path) -> None:
+    some = listed(project, "council", "programme_id", tmp_path / "list.csv")
+    assert len(some) == 4
+    arguments = project.encode(tmp_path / "out", "council", "--known-links", tmp_path / "list.csv")
+    refused(run(*arguments), "PL-AGREE-05")
+
+
 # ---------------------------------------------------------------- families
 
 
