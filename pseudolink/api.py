@@ -52,7 +52,13 @@ class EncodedExtract:
 
 
 def encode(
-    df: Any, schema: LinkageSchema, key: LinkageKey, *, project: str = "local", options: Options | None = None
+    df: Any,
+    schema: LinkageSchema,
+    key: LinkageKey,
+    *,
+    project: str = "local",
+    party: str = "",
+    options: Options | None = None,
 ) -> EncodedExtract:
     """
     Clean and encode an extract in memory.
@@ -60,6 +66,8 @@ def encode(
     Args:
         df: pandas DataFrame, Arrow table, anything with ``__arrow_c_stream__``, or a path.
         project: part of the key derivation; both sides of a linkage give the same one.
+        party: whose extract it is. Where the schema has decoys, the sides of a linkage give different
+            ones, or equal records of theirs have equal decoys.
 
     Raises:
         MissingColumnsError, UnusableFieldError, FieldRuleError, FloorError: see ``roles.encoding``.
@@ -67,7 +75,7 @@ def encode(
     Source: specs/encoding-v1.md.
     """
     encoded, cleaned = encode_table(
-        read_extract(df), schema, key.derive, project, options=options or Options()
+        read_extract(df), schema, key.derive, project, party=party, options=options or Options()
     )
     return EncodedExtract(
         encoded.encodings, encoded.chance, encoded.company, coverage(cleaned), pd.Series(encoded.source)

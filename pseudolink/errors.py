@@ -269,6 +269,13 @@ class FloorError(ProblemsError):
     what = "security floor"
 
 
+class AuditError(ProblemsError):
+    """The schema requires a fresh audit that passed, and the report given is none; nothing is encoded."""
+
+    code = "PL-AUDIT-01"
+    what = "audit"
+
+
 class LinkageError(PseudolinkError):
     """The linkage cannot go on with what it was given."""
 

@@ -150,7 +150,12 @@ def _canonical(
         },
         "field_order": list(fields),
         "passes": [{"name": p.name, "on": list(p.on), "compare": list(p.compare)} for p in passes],
-        "floor": {"company": format(floor.company, "f"), "component": floor.component},
+        "floor": {
+            "company": format(floor.company, "f"),
+            "component": floor.component,
+            **({"decoys": True} if floor.decoys else {}),
+            **({"audit": "required"} if floor.audit else {}),
+        },
     }
 
 

@@ -55,10 +55,17 @@ class Pass:
 
 @dataclass(frozen=True)
 class Floor:
-    """The security floor: most company allowed, and the largest connected component."""
+    """
+    The security floor: most company allowed, and the largest connected component.
+
+    decoys: whether random tokens hide the company that there is, and missing values.
+    audit: whether encoding needs a fresh report of attacks that passed.
+    """
 
     company: Decimal
     component: int
+    decoys: bool = False
+    audit: bool = False
 
 
 # ---------------------------------------------------------------- structure (pydantic)
@@ -98,6 +105,8 @@ class _FloorModel(BaseModel):
     model_config = _Strict
     company: Annotated[float, Field(ge=0, le=1)] = 0.05
     component: Annotated[int, Field(ge=1, le=1_000_000_000)] = 20
+    decoys: bool = False
+    audit: Literal["required"] | None = None
 
 
 _TOP = {"format", "name", "fields", "passes", "filters", "floor", "description", "errors"}
@@ -227,7 +236,7 @@ class Reader:
 
     def floor(self) -> Floor:
         model = self.model(_FloorModel, self.raw.get("floor", {}), "floor") or _FloorModel()
-        return Floor(_decimal(model.company), model.component)
+        return Floor(_decimal(model.company), model.component, model.decoys, model.audit is not None)
 
     def errors(self) -> dict[str, float]:
         rates = {}

@@ -76,6 +76,9 @@ def demo(people: int, out: Path, seed: int, schema: Path | None, as_json: bool) 
 @click.option("--schema", type=READABLE, required=True, help="Linkage schema (TOML).")
 @click.option("--truth", required=True, metavar="COLUMN", help="Equal exactly for records of one person.")
 @click.option("--keep", type=NEW_PATH, help="New folder for every artefact, unsealed, for a reviewer.")
+@click.option(
+    "--keep-truth", type=NEW_PATH, help="New folder for who each record of them is, for `attack run`."
+)
 @min_precision_option
 @threshold_option
 @resolution_options
@@ -89,6 +92,7 @@ def rehearse(
     schema: Path,
     truth: str,
     keep: Path | None,
+    keep_truth: Path | None,
     min_precision: float | None,
     threshold: float | None,
     assignment: str,
@@ -115,6 +119,7 @@ def rehearse(
             load_schema(schema),
             truth,
             keep=keep,
+            keep_truth=keep_truth,
             min_precision=min_precision,
             threshold=threshold,
             rules=rules_of(assignment, every_pair, duplicates, guard=not no_guard),

@@ -79,6 +79,7 @@ def linkage_key_file(keys: Path) -> Path:
     help="Rows that a thread encodes at a time; more take more memory.",
 )
 @click.option("--strict", is_flag=True, help="Refuse cells that break a rule instead of counting them.")
+@click.option("--audit", type=READABLE, help="Report of `pseudolink attack`, where the schema requires one.")
 @encoding_option
 @delimiter_option
 @passphrase_option
@@ -102,6 +103,7 @@ def encode(
     workers: int | None,
     chunk_rows: int,
     strict: bool,
+    audit: Path | None,
     encoding: str,
     delimiter: str | None,
     passphrase_file: Path | None,
@@ -135,7 +137,7 @@ def encode(
             objections=objections,
             do_not_link=do_not_link,
             known_links=known_links,
-            options=Options(strict=strict, workers=workers, chunk_rows=chunk_rows),
+            options=Options(strict=strict, workers=workers, chunk_rows=chunk_rows, audit=audit),
             encoding=encoding,
             delimiter=delimiter,
         )

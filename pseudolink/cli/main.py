@@ -44,6 +44,7 @@ COMMANDS = {
         "pseudolink.cli.researcher:tables",
         "Researcher: tables in which nobody and no family can be identified.",
     ),
+    "attack": ("pseudolink.cli.attack:attack", "Reviewer: measure how many people could be re-identified."),
     "rates": (
         "pseudolink.cli.rates:rates",
         "Releaser: count by subgroup how many records are linked.",

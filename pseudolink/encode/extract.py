@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pseudolink.components import DERIVATIONS, NAMES, join
-from pseudolink.encode import chance, floor
+from pseudolink.encode import chance, decoys, floor
+from pseudolink.encode.alike import kept_versions
 from pseudolink.encode.tokens import Components, Encoder, KeyRing
 from pseudolink.formats.cleaned import Cleaned
 from pseudolink.formats.encodings import RECORD_BYTES, Encodings, PassColumns, Writer, read_tokens
@@ -71,6 +72,7 @@ def encode(
     Raises:
         FloorError: more company than the schema's floor allows.
     """
+    cleaned = _with_common_versions(cleaned, schema)
     order = shuffled(cleaned.rows)
     ids = fresh_ids(cleaned.source)[order]
     parts = [Encodings(i, p) for i, p in _chunks(cleaned, schema, ring, order, ids, run, chunk_rows)]
@@ -78,6 +80,8 @@ def encode(
     company = floor.measure(encodings)
     if enforce_floor:
         _enforce(company, schema, cleaned, order, lambda name: encodings.passes[name])
+    if schema.floor.decoys:  # after the floor, which is about what the passes are and not what they show
+        encodings = decoys.with_decoys(encodings, schema, ring, cleaned.source[order])
     return Encoded(encodings, cleaned.source[order], company, chance.measure(cleaned.one_a_record(), schema))
 
 
@@ -110,6 +114,7 @@ def encode_to(
     Raises:
         FloorError: more company than the schema's floor allows; the file is then of no use.
     """
+    cleaned = _with_common_versions(cleaned, schema)
     order = shuffled(cleaned.rows)
     ids = fresh_ids(cleaned.source)[order]
     with Writer(path) as writer:
@@ -118,7 +123,17 @@ def encode_to(
     names = [one.name for one in schema.passes]
     company = floor.measure_passes(ids, read_tokens(path, names))
     _enforce(company, schema, cleaned, order, lambda name: next(read_tokens(path, [name]))[1])
+    if schema.floor.decoys:
+        decoys.rewrite(path, schema, ring, cleaned.source[order])
     return Written(ids, cleaned.source[order], company, chance.measure(cleaned.one_a_record(), schema))
+
+
+def _with_common_versions(cleaned: Cleaned, schema: LinkageSchema) -> Cleaned:
+    """encoding-v1 §10.6: rare numbers of versions are trimmed where decoys are in use."""
+    if not schema.floor.decoys:
+        return cleaned
+    kept = kept_versions(cleaned.source)
+    return cleaned if len(kept) == cleaned.rows else cleaned.take(kept)
 
 
 def _chunks(

@@ -30,8 +30,16 @@ Index = npt.NDArray[np.int64]
 Derive = Callable[..., bytes]
 
 
+#: The key that the contents of rows are drawn with, where there are decoys; it belongs to no pass.
+CONTENT = "content"
+
+
 class KeyRing:
-    """The derived keys of every pass. They do not print and do not pickle."""
+    """
+    The derived keys of every pass. They do not print and do not pickle.
+
+    Where the schema has decoys there are those of one party's decoys too (encoding-v1, 10.3).
+    """
 
     __slots__ = ("_keys",)
 
@@ -39,8 +47,13 @@ class KeyRing:
         self._keys = dict(keys)
 
     @classmethod
-    def derived(cls, derive_key: Derive, schema: LinkageSchema, project: str) -> KeyRing:
-        """Derive the keys of all passes: a token key, a block key, and one a compared field."""
+    def derived(cls, derive_key: Derive, schema: LinkageSchema, project: str, party: str = "") -> KeyRing:
+        """
+        Derive the keys of all passes: a token key, a block key, and one a compared field.
+
+        Args:
+            party: whose extract it is; two extracts of a linkage have different ones.
+        """
         context = (FORMAT, project, schema.digest)
         keys = {}
         for one in schema.passes:
@@ -49,10 +62,24 @@ class KeyRing:
                 keys[one.name, "block"] = derive_key("filter", *context, one.name, "")
             for field in one.compare:
                 keys[one.name, f"field {field}"] = derive_key("filter", *context, one.name, field)
+        if schema.floor.decoys:
+            keys["", CONTENT] = derive_key("decoy-content", *context, "", party)
+            for one in schema.passes:
+                keys[one.name, "lot"] = derive_key("decoy-lot", *context, one.name, party)
+                keys[one.name, "decoy"] = derive_key("decoy-token", *context, one.name, party)
+                keys[one.name, "fill"] = derive_key("decoy-fill", *context, one.name, party)
         return cls(keys)
 
     def key(self, one: Pass, use: str) -> bytes:
         return self._keys[one.name, use]
+
+    def named(self, name: str, use: str) -> bytes:
+        """A key of the pass of that name."""
+        return self._keys[name, use]
+
+    def shared(self, use: str) -> bytes:
+        """A key that belongs to no pass."""
+        return self._keys["", use]
 
     def __repr__(self) -> str:
         return f"<KeyRing of {len(self._keys)} keys>"

@@ -88,6 +88,12 @@ class Presence:
         return int(has.sum()) if self.first is None else len(np.unique(self.first[has]))
 
 
+def held(pairs: Candidates, left: Presence, right: Presence) -> npt.NDArray[np.uint64]:
+    """(k,) uint64; bit p is set when both rows of a pair have a token in pass number p."""
+    a, b = pairs.rows
+    return left.tokens[a] & right.tokens[b]
+
+
 @dataclass(frozen=True)
 class Scored:
     """

@@ -16,6 +16,9 @@ from pseudolink.report import charts
 from pseudolink.report.environment import environment
 from pseudolink.report.linkage import decimal, per_cent, probability, whole
 
+#: Levels of similarity (matching-v1, 3.2): no filter compares the field; one does, and finds it unlike.
+NOT_COMPARED, DISSIMILAR = 0, 4
+
 #: What a bar of the waterfall adds: its name, bits, and what the pair shows of it.
 Step = tuple[str, float, str]
 
@@ -24,15 +27,18 @@ def shares_of(field: FieldShares) -> list[tuple[str, float, float, float | None]
     """
     Full agreement, agreement in part and none: shares of chance, matches and company.
 
-    Nothing for exchanged names, which have no full agreement.
+    What allows the fewest passes differs; where a filter compares the field, only if it finds
+    nothing alike either. Nothing for exchanged names, which have no full agreement.
     """
     states = field.states
-    none = min(range(len(states)), key=lambda n: int(states[n].allows, 16).bit_count())
+    least = min(int(state.allows, 16).bit_count() for state in states)
 
     def kind(number: int) -> str:
         if number == field.whole:
             return "equal"
-        return "different" if number == none else "equal in part"
+        state = states[number]
+        differs = int(state.allows, 16).bit_count() == least and state.level in (NOT_COMPARED, DISSIMILAR)
+        return "different" if differs else "equal in part"
 
     found: list[tuple[str, float, float, float | None]] = []
     if field.whole is None:

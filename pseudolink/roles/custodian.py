@@ -26,6 +26,7 @@ from pseudolink.encode import floor
 from pseudolink.encode.tokens import Components
 from pseudolink.errors import FloorError, InputError, NotPermittedError, WrongKeyError
 from pseudolink.formats import apart as apart_lists
+from pseudolink.formats import attack_report
 from pseudolink.formats import payload as payloads
 from pseudolink.formats.cleaned import Cleaned
 from pseudolink.formats.encodings import TOKEN_WORDS, PassColumns
@@ -262,6 +263,9 @@ def encode(
     agreed.require_schema(design.digest)
     check = _require_linkage_key(agreed, linkage_key)
     table = read_extract(extract, encoding=encoding, delimiter=delimiter)
+    if design.floor.audit:
+        day = options.today or today_utc()
+        attack_report.require(options.audit, schema=design.digest, records=table.num_rows, today=day)
     carried = carry.carried(table, party, columns, _name(extract))
     if party.cohort:
         carry.require_programme_ids(table, carried[payloads.PROGRAMME_ID], _name(extract))
@@ -286,6 +290,7 @@ def encode(
             design,
             linkage_key.derive,
             agreed.project,
+            party=party.id,
             options=options,
             needed=party.fields,
             source=_name(extract),

@@ -298,7 +298,13 @@ def _text(
         lines.append("")
     if design.errors:
         lines += ["[errors]", *(f"{name} = {rate!r}" for name, rate in design.errors.items()), ""]
-    lines += ["[floor]", f"company = {limits.company!r}", f"component = {limits.component}", ""]
+    lines += [
+        "[floor]",
+        f"company = {limits.company!r}",
+        f"component = {limits.component}",
+        "decoys = true",
+        "",
+    ]
     return "\n".join(lines)
 
 

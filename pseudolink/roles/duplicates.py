@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pseudolink.errors import LinkageError, UsageError
-from pseudolink.formats.candidates import Candidates
+from pseudolink.formats.candidates import Candidates, held
 from pseudolink.match import compare
 from pseudolink.resolve.clusters import MOST_DUPLICATES, Link, cluster
 from pseudolink.resolve.guards import twins
@@ -78,7 +78,11 @@ def _merged(one: Delivery, beside: Delivery, rules: Rules) -> tuple[Delivery, Fo
     pairs = one.alike if one.party in rules.duplicates else NO_PAIRS
     weight = _weight(one, beside) if len(pairs) else np.zeros(0)
     chance = chances(weight, one.records)
-    guarded = twins(pairs, one.schema) if rules.guard else np.zeros(len(pairs), dtype=bool)
+    guarded = (
+        twins(pairs, one.schema, held(pairs, one.shows, one.shows))
+        if rules.guard
+        else np.zeros(len(pairs), dtype=bool)
+    )
     records = [bytes(record) for record in one.encodings.records]
     ends = list(zip(pairs.left.tolist(), pairs.right.tolist(), strict=True))
     named = [(min(records[a], records[b]), max(records[a], records[b])) for a, b in ends]

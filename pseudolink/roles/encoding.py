@@ -44,6 +44,7 @@ class Options:
     workers: threads that encode; as many as there are processors when None.
     strict: refuse cells that break a rule, instead of counting them as missing.
     enforce_floor: refuse an extract above the security floor.
+    audit: the report of an audit (`pseudolink attack`), for schemas that require one.
     """
 
     strict: bool = False
@@ -51,6 +52,7 @@ class Options:
     chunk_rows: int = encoding.CHUNK_ROWS
     enforce_floor: bool = True
     today: date | None = None
+    audit: Path | None = None
 
 
 def encode_table(
@@ -59,6 +61,7 @@ def encode_table(
     derive: Derive,
     project: str,
     *,
+    party: str = "",
     options: Options,
     needed: Collection[str] | None = None,
     source: str = "",
@@ -66,11 +69,14 @@ def encode_table(
     """
     Clean and encode a table of text columns.
 
+    Args:
+        party: whose extract it is. Decoys are drawn for it: each extract of a linkage has its own.
+
     Raises:
         MissingColumnsError, FieldRuleError, UnusableFieldError: the table does not fit the schema.
         FloorError: too many records would have company.
     """
-    cleaned, ring, run = _prepared(table, schema, derive, project, options, needed, source)
+    cleaned, ring, run = _prepared(table, schema, derive, project, party, options, needed, source)
     encoded = encoding.encode(
         cleaned,
         schema,
@@ -89,6 +95,7 @@ def encode_table_to(
     derive: Derive,
     project: str,
     *,
+    party: str = "",
     options: Options,
     needed: Collection[str] | None = None,
     source: str = "",
@@ -96,10 +103,10 @@ def encode_table_to(
     """
     Clean and encode a table of text columns into a file, chunk by chunk.
 
-    Raises:
+    Args and raises:
         As :func:`encode_table`; the floor is always enforced.
     """
-    cleaned, ring, run = _prepared(table, schema, derive, project, options, needed, source)
+    cleaned, ring, run = _prepared(table, schema, derive, project, party, options, needed, source)
     written = encoding.encode_to(path, cleaned, schema, ring, run=run, chunk_rows=options.chunk_rows)
     return written, cleaned
 
@@ -109,6 +116,7 @@ def _prepared(
     schema: LinkageSchema,
     derive: Derive,
     project: str,
+    party: str,
     options: Options,
     needed: Collection[str] | None,
     source: str,
@@ -120,7 +128,7 @@ def _prepared(
     )
     cleaned = without_common(cleaned, schema)
     workers = options.workers or os.cpu_count() or 1
-    return cleaned, KeyRing.derived(derive, schema, project), partial(threads.run, threads=workers)
+    return cleaned, KeyRing.derived(derive, schema, project, party), partial(threads.run, threads=workers)
 
 
 def columns_of(fields: Iterable[SchemaField]) -> set[str]:

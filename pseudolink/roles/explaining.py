@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from pseudolink.errors import ArtefactError, Problem, UsageError
 from pseudolink.formats import model as models
+from pseudolink.formats.candidates import held
 from pseudolink.formats.model import BranchShare, FieldShares, LinkageModel, PairModel, StateShare
 from pseudolink.roles.linkage import PairLinkage
 from pseudolink.score.evidence import Branch, Group, Model
@@ -40,7 +41,7 @@ def evidence_columns(one: PairLinkage) -> dict[str, pa.Array]:
     return {
         "shared": pa.array(pairs.shared),
         "levels": pa.array(pairs.levels),
-        "held": pa.array(left.tokens[a] & right.tokens[b]),
+        "held": pa.array(held(pairs, left, right)),
         "compared": pa.array(left.fields[a] & right.fields[b]),
     }
 

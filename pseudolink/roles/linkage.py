@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pseudolink.errors import UsageError
-from pseudolink.formats.candidates import Candidates, Links, Presence, Scored
+from pseudolink.formats.candidates import Candidates, Links, Presence, Scored, held
 from pseudolink.formats.encodings import Encodings
 from pseudolink.formats.statistics import Statistics
 from pseudolink.formats.summary import (
@@ -168,7 +168,8 @@ def link_pair(
     rules = rules or Rules()
     scored = weigh.weigh(fitted, pairs, left.shows, right.shows)
     report(title, 3, 4)
-    scored, decided = prepare(scored, left.encodings, right.encodings, schema, rules)
+    both = held(pairs, left.shows, right.shows)
+    scored, decided = prepare(scored, left.encodings, right.encodings, schema, rules, both)
     everything = resolve(scored, decided, rules)
     curve = quality.curve(scored, everything, fitted.matches.total)
     if threshold is None:

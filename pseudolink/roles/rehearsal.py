@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pseudolink import files
 from pseudolink.clean.reader import column_key, read_extract
@@ -27,6 +28,7 @@ from pseudolink.errors import UsageError
 from pseudolink.formats import encodings as encoding_files
 from pseudolink.formats import linkmap, reviews
 from pseudolink.formats import payload as payloads
+from pseudolink.formats.encodings import fixed_column
 from pseudolink.keys.linkage import LinkageKey
 from pseudolink.roles import duplicates
 from pseudolink.roles.candidates import candidates_table, expected_of
@@ -118,7 +120,9 @@ def _side(
         known = np.asarray([(v or "").strip() or None for v in known], dtype=object)
         table = table.drop_columns([column])
     with clock.stage("encode"):
-        encoded, cleaned = encode_table(table, schema, key.derive, "rehearsal", options=options, source=name)
+        encoded, cleaned = encode_table(
+            table, schema, key.derive, "rehearsal", party=name, options=options, source=name
+        )
         used = columns_of(schema.fields.values()) | {payloads.RECORD}
         rest = {name: name for name in table.column_names if column_key(name) not in used}
         payload = payload_table(encoded.encodings.records, encoded.source, table, rest)
@@ -202,6 +206,23 @@ def _of_people(people: People, sides: Sequence[Side]) -> list[dict[str, Any]]:
     return found
 
 
+def _truth_table(side: Side, column: str) -> pa.Table:
+    """Record ID and truth, for a reviewer who attacks what is kept."""
+    _, first = np.unique(side.encoded.source, return_index=True)
+    records = side.encoded.encodings.records[first]
+    return pa.table(
+        {"record": fixed_column(records), column: pa.array(list(side.by_row[first]), pa.string())}
+    )
+
+
+def _keep_truth(folder: Path, sides: Sequence[Side], truth: str) -> None:
+    # Apart from the artefacts: they must be what a real linkage has, and nothing else.
+    with files.new_folder(folder) as place:
+        for side in sides:
+            target = place / f"{side.delivery.party}.truth.parquet"
+            pq.write_table(_truth_table(side, truth), target, compression="zstd")
+
+
 def _keep(folder: Path, sides: Sequence[Side], linkages: Sequence[PairLinkage]) -> None:
     with files.new_folder(folder) as place:
         for side in sides:
@@ -229,6 +250,7 @@ def rehearse(
     truth: str,
     *,
     keep: Path | None = None,
+    keep_truth: Path | None = None,
     min_precision: float | None = None,
     threshold: float | None = None,
     rules: Rules | None = None,
@@ -241,7 +263,8 @@ def rehearse(
     Args:
         sources: paths, DataFrames or Arrow tables.
         truth: column that is equal exactly for the records of one person.
-        keep: new folder for every artefact, unsealed.
+        keep: new folder for every artefact, unsealed. keep_truth: new folder for who each record of
+            them is, for a reviewer who attacks them; no stage reads it.
         min_precision, threshold: see ``linkage.link_pair``.
         rules: how links are resolved; a file is called by its name without the ending.
 
@@ -255,8 +278,9 @@ def rehearse(
     """
     if len(sources) < 2:
         raise UsageError("a rehearsal needs at least two files")
-    if keep is not None:
-        files.refuse_existing(keep)
+    for folder in (keep, keep_truth):
+        if folder is not None:
+            files.refuse_existing(folder)
     options = options or Options()
     clock = Clock()
     key = LinkageKey.generate()
@@ -276,6 +300,8 @@ def rehearse(
     if keep is not None:
         with clock.stage("keep"):
             _keep(keep, sides, linkages)
+    if keep_truth is not None:
+        _keep_truth(keep_truth, sides, truth)
     cost = {
         "seconds": clock.result(),
         "peak_memory_bytes": peak_memory(),

@@ -107,10 +107,18 @@ NOTHING_BARRED = Decided(NO_FLAGS, NO_FLAGS)
 
 
 def prepare(
-    scored: Scored, left: Encodings, right: Encodings, schema: LinkageSchema, rules: Rules
+    scored: Scored,
+    left: Encodings,
+    right: Encodings,
+    schema: LinkageSchema,
+    rules: Rules,
+    held: npt.NDArray[np.uint64],
 ) -> tuple[Scored, Decided]:
     """
     Apply guards and labels to weighed pairs.
+
+    Args:
+        held: (k,) the passes in which both records of a pair have a token, as bits.
 
     Returns:
         the pairs, those labelled certain and their rivals impossible, and what is barred.
@@ -119,7 +127,7 @@ def prepare(
         LinkageError: a record with two pairs labelled a match.
     """
     pairs = scored.candidates
-    guarded = twins(pairs, schema) if rules.guard else np.zeros(len(pairs), dtype=bool)
+    guarded = twins(pairs, schema, held) if rules.guard else np.zeros(len(pairs), dtype=bool)
     known, denied = _labelled(pairs, left, right, rules.labels)
     if not len(known) and not len(denied):
         return scored, Decided(guarded, guarded)

@@ -14,7 +14,7 @@ import pytest
 from project_on_disk import CUSTODIANS, OPERATOR, RELEASER, Project, leftovers, run
 
 from pseudolink.agreement import load_agreement, load_signed, sign_agreement
-from pseudolink.encode import extract
+from pseudolink.encode import decoys, extract
 from pseudolink.errors import PseudolinkError
 from pseudolink.formats.manifest import Manifest
 from pseudolink.keys.linkage import LinkageKey
@@ -363,6 +363,8 @@ def test_a_folder_with_no_or_two_linkage_keys_is_refused(copied: Project, tmp_pa
 def test_the_operator_measures_the_floor_for_itself(project: Project, tmp_path, monkeypatch, what):
     """Encodings above the floor are refused though their manifest says that they are below it."""
     monkeypatch.setattr(extract, "_enforce", lambda *_: None)
+    # Decoys would hide company from the operator, as they should.
+    monkeypatch.setattr(decoys, "rewrite", lambda *_: None)
     # Six of one name and date: more than a small extract may have, and more than hang together.
     count = 30 if what == "component" else 6
     rows = [ROW] * count + [f"A{n}b,C{n}d,19{10 + n % 90}-01-0{n % 9 + 1},,1,2020\n" for n in range(40)]

@@ -120,6 +120,23 @@ def test_kept_artefacts_are_whole_and_fit_together(files, tmp_path):
     assert set(links.loc[links["party"] == "council", "record"]) == records
 
 
+def test_the_truth_is_kept_apart_and_only_where_it_is_asked_for(files, tmp_path):
+    """For a reviewer who attacks what was kept; record by record, beside nothing else."""
+    more = ["--keep", tmp_path / "kept", "--keep-truth", tmp_path / "truth"]
+    result = rehearse(files, "council", "offending", more=more)
+    assert result.exit_code == 0, result.output
+    assert {p.name for p in (tmp_path / "truth").iterdir()} == {
+        "council.truth.parquet",
+        "offending.truth.parquet",
+    }
+    table = pq.read_table(tmp_path / "truth" / "council.truth.parquet")
+    records = pq.read_table(tmp_path / "kept" / "council.encodings.parquet").column("record").to_pylist()
+    assert set(table.column("record").to_pylist()) == set(records)
+    people = pd.read_csv(files / "council.csv", dtype=str)["truth"]
+    assert sorted(table.column("truth").to_pylist()) == sorted(people)
+    assert "truth.parquet" not in str(list((tmp_path / "kept").iterdir()))
+
+
 def test_precision_and_recall_are_what_counting_by_hand_gives(files, tmp_path):
     """From the link map and the payloads alone, by a column that the payload kept."""
     for name in ("council", "offending"):

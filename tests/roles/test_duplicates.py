@@ -73,7 +73,7 @@ def linked(labels: dict[tuple[int, int], bool], assignment: Any = "greedy") -> s
     here, there, schema = _Encodings(0, 3), _Encodings(1, 3), _Schema()
     ids = {(bytes(here.records[a]), bytes(there.records[b])): said for (a, b), said in labels.items()}
     rules = Rules(assignment=assignment, labels=ids)
-    known, decided = prepare(scored, here, there, schema, rules)  # type: ignore[arg-type]
+    known, decided = prepare(scored, here, there, schema, rules, none.astype(np.uint64))  # type: ignore[arg-type]
     links = resolve(known, decided, rules)
     return {PAIRS[n][:2] for n in links.accepted.tolist()}
 
