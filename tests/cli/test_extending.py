@@ -23,6 +23,7 @@ from pseudolink.formats import linkmap
 from pseudolink.ledger import chain
 from pseudolink.roles import operator
 from pseudolink.roles.extending import STATE_FILE
+from pseudolink.schema import load_schema
 from pseudolink.seal.package import file_digest, inspect, open_package
 
 
@@ -33,6 +34,23 @@ def first(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = run(*project.link(out, *packages(project, "council", "schools")), "--extendable")
     assert done.exit_code == 0, done.stderr
     return out
+
+
+@pytest.fixture(scope="module")
+def without_decoys(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The project under a schema without decoys: they hide from the operator who stands twice."""
+    folder = tmp_path_factory.mktemp("plain") / "demo"
+    shutil.copytree(project.folder, folder)
+    found = Project(folder, project.result)
+    before = load_schema(found.schema).digest
+    text = found.schema.read_text(encoding="utf-8")
+    assert "decoys = true" in text
+    found.schema.write_text(text.replace("decoys = true", "decoys = false"), encoding="utf-8")
+    sign_again(found, (before, load_schema(found.schema).digest))
+    shutil.rmtree(found.encodings("schools").parent)
+    done = run(*found.encode(found.encodings("schools").parent, "schools"))
+    assert done.exit_code == 0, done.stderr
+    return found
 
 
 def packages(project: Project, *parties: str) -> list[Path]:
@@ -177,43 +195,58 @@ def test_people_of_a_newer_cohort_are_who_they_were(project: Project, first: Pat
     assert told["ended"] == len(known) - len(same)
 
 
-def test_records_of_the_cohort_that_became_one_are_told_as_merged(project: Project, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def twice_and_once(
+    without_decoys: Project, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path, str]:
+    """Deliveries of the council with one person twice, and once; and that person's programme ID."""
+    folder = tmp_path_factory.mktemp("deliveries")
+    frame = table(without_decoys, "council")
+    once = delivered(without_decoys, "council", frame, folder / "once")
+    twice = with_one_twice(without_decoys, frame, folder / "twice")
+    return twice, once, frame["programme_id"].iloc[5]
+
+
+def changed(project: Project, older: Path, newer: Path, tmp_path: Path) -> Any:
+    """A linkage with one delivery of the council, extended by another: who, who before, rows, counts."""
+    schools = project.encodings("schools")
+    done = run(*project.link(tmp_path / "first", older, schools), "--extendable")
+    assert done.exit_code == 0, done.stderr
+    said = extended(project, tmp_path / "first", tmp_path / "out", [older, newer, schools])
+    before, now = (map_of(project, tmp_path / name, tmp_path / "m") for name in ("first", "out"))
+    payloads = [one.parent / "council.payload.package" for one in (older, newer)]
+    known, people = (
+        by_programme(project, payload, rows, tmp_path / "p")
+        for payload, rows in zip(payloads, (before, now), strict=True)
+    )
+    return known, people, now, said["summary"]["extends"]
+
+
+def test_records_of_the_cohort_that_became_one_are_told_as_merged(
+    without_decoys: Project, twice_and_once: tuple[Path, Path, str], tmp_path: Path
+) -> None:
     """The council had a person twice, and has found out."""
-    frame = table(project, "council")
-    older = with_one_twice(project, frame, tmp_path / "old")
-    newer = delivered(project, "council", frame, tmp_path / "new")
-    start = project.link(tmp_path / "first", older, project.encodings("schools"))
-    assert run(*start, "--extendable").exit_code == 0
-    before = map_of(project, tmp_path / "first", tmp_path / "m")
-    known = by_programme(project, tmp_path / "old" / "council.payload.package", before, tmp_path / "p")
-    given = [older, newer, *packages(project, "schools")]
-    said = extended(project, tmp_path / "first", tmp_path / "out", given)
-    now = map_of(project, tmp_path / "out", tmp_path / "m")
-    people = by_programme(project, tmp_path / "new" / "council.payload.package", now, tmp_path / "p")
-    one = frame["programme_id"].iloc[5]
+    twice, once, one = twice_and_once
+    known, people, now, told = changed(without_decoys, twice, once, tmp_path)
     assert people[one] == known[one]
-    told = said["summary"]["extends"]
     assert (told["merged"], told["ended"], told["new"]) == (1, 1, 0)
     (row,) = [row for row in now if row["party"] == "council" and row.get("before")]
     assert (row["person"], row["before"]) == (known[one], [known["second"]])
+    schools = without_decoys.payload("schools")
+    payloads = [once.parent / "council.payload.package", schools]
+    arguments = without_decoys.release(tmp_path / "release", tmp_path / "out" / "linkmap.package", *payloads)
+    done = run(*arguments, "--accept")
+    assert done.exit_code == 0, done.stderr
+    assert "before" not in (tmp_path / "release" / "release.csv").read_text(encoding="utf-8").split("\n")[0]
 
 
 def test_a_record_of_the_cohort_that_became_two_is_told_as_split(
-    project: Project, first: Path, tmp_path: Path
+    without_decoys: Project, twice_and_once: tuple[Path, Path, str], tmp_path: Path
 ) -> None:
-    before = map_of(project, first, tmp_path / "m")
-    known = by_programme(project, project.payload("council"), before, tmp_path / "p")
-    frame = table(project, "council")
-    frame = frame[frame["programme_id"].isin(list(known))]
-    newer = with_one_twice(project, frame, tmp_path / "new")
-    given = [newer, *packages(project, "council", "schools")]
-    said = extended(project, first, tmp_path / "out", given)
-    now = map_of(project, tmp_path / "out", tmp_path / "m")
-    people = by_programme(project, tmp_path / "new" / "council.payload.package", now, tmp_path / "p")
-    one = frame["programme_id"].iloc[5]
+    twice, once, one = twice_and_once
+    known, people, now, told = changed(without_decoys, once, twice, tmp_path)
     assert people[one] == known[one]
     assert people["second"] not in known.values()
-    told = said["summary"]["extends"]
     assert (told["split"], told["new"], told["ended"]) == (1, 1, 0)
     (row,) = [row for row in now if row["party"] == "council" and row.get("before")]
     assert (row["person"], row["before"]) == (people["second"], [known[one]])
@@ -261,19 +294,6 @@ def test_the_receipt_names_the_state_and_what_became_of_the_people(
     assert details["state"] == file_digest(tmp_path / "out" / STATE_FILE)
     manifest = inspect(tmp_path / "out" / "linkmap.package", load_signed(project.agreement))
     assert manifest.statistics["extends"]["kept"] == details["extends"]["kept"]
-
-
-def test_a_release_is_made_from_the_link_map_of_an_extension(project: Project, tmp_path: Path) -> None:
-    frame = table(project, "council")
-    older = with_one_twice(project, frame, tmp_path / "old")
-    start = project.link(tmp_path / "first", older, project.encodings("schools"))
-    assert run(*start, "--extendable").exit_code == 0
-    given = [older, *packages(project, "council", "schools")]
-    extended(project, tmp_path / "first", tmp_path / "out", given)
-    payloads = [project.payload("council"), project.payload("schools")]
-    done = run(*project.release(tmp_path / "release", tmp_path / "out" / "linkmap.package", *payloads))
-    assert done.exit_code == 0, done.stderr
-    assert "before" not in (tmp_path / "release" / "release.csv").read_text(encoding="utf-8").split("\n")[0]
 
 
 def test_a_killed_extension_gives_the_same_people_when_it_is_run_again(
