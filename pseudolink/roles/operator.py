@@ -58,6 +58,8 @@ CANDIDATES_FILE = "candidates.parquet"
 ENGINE = "local"
 #: Code of the warning that groups of duplicates reached the cap (resolution-v1, 6.6).
 CAPPED = "PL-RESOLVE-01"
+#: Code of the warning that decoys hide duplicates from whoever looks for them (6.6).
+HIDDEN = "PL-RESOLVE-02"
 
 
 @dataclass(frozen=True)
@@ -229,6 +231,15 @@ def _resolved(
         )
         for one in told
         if one.capped
+    ]
+    warnings += [
+        (
+            HIDDEN,
+            f"{one.party}: no duplicates were found, and with decoys hardly any can be: they divide the "
+            "tokens of such records between them; its custodian can tell them by known links",
+        )
+        for one in told
+        if not one.groups and linkages[0].left.schema.floor.decoys
     ]
     return Resolution(
         links={party: len(joined) for party, joined in people.joined.items()},

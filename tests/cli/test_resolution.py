@@ -100,6 +100,13 @@ def test_duplicates_are_only_of_a_party_beside_the_cohort(
     assert not (tmp_path / "out").exists()
 
 
+def test_duplicates_that_decoys_hide_are_not_said_to_be_absent(project: Project, tmp_path: Path) -> None:
+    packages = [project.encodings(party) for party in ("council", "offending")]
+    done = run(*project.link(tmp_path / "out", *packages), "--duplicates", "offending")
+    assert done.exit_code == 0
+    assert "PL-RESOLVE-02: offending" in done.stderr
+
+
 def test_second_records_of_a_person_are_linked_with_the_first(copied: Project, tmp_path: Path) -> None:
     """Many to one: all records come to the release, each with its attributes, none chosen."""
     table = extract(copied, "offending")
