@@ -82,7 +82,7 @@ def sampled(data: Path, name: str, share: float, seed: int, folder: Path) -> Pat
 
 
 def planned(data: Path, name: str) -> str:
-    """The schema of a set, planned without truth from the whole left file (gecko: from both)."""
+    """The schema of a set, planned without truth from the whole left file."""
     import pyarrow.parquet as pq
 
     from pseudolink.roles import designer
@@ -91,7 +91,7 @@ def planned(data: Path, name: str) -> str:
     left, right = one.paths(data)
     with tempfile.TemporaryDirectory() as folder:
         plan = designer.plan(
-            [left, right] if one.plan_from_both else [left],
+            [left],
             one.schema(name, folder),
             company=COMPANY,
             population=max(pq.read_metadata(path).num_rows for path in (left, right)),

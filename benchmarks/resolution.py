@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from importlib.resources import files
@@ -28,8 +29,6 @@ import pyarrow.parquet as pq
 from _machine import header, show
 
 from pseudolink.keys.linkage import LinkageKey
-
-# from pseudolink.release.families import family_links
 from pseudolink.release.families import family_links
 from pseudolink.roles import duplicates
 from pseudolink.roles.encoding import Options, coverage, encode_table
@@ -58,13 +57,22 @@ def delivered(
     return delivery, who
 
 
+def hidden_by_nothing() -> LinkageSchema:
+    """The demo's schema without decoys."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "schema.toml"
+        path.write_text(DEMO.read_text(encoding="utf-8").replace("decoys = true", "decoys = false"), "utf-8")
+        return load_schema(path)
+
+
 def demo_parties(people: int, seed: int, repeated: float = 0.0) -> tuple[list[Delivery], dict[str, Truth]]:
     """
     The demo's four parties.
 
     repeated: share of the offending records that stand twice, the second with mistakes of its own.
     """
-    schema, key = load_schema(DEMO), LinkageKey.generate()
+    # Decoys divide the tokens of records of one person between them: nobody would find any.
+    schema, key = hidden_by_nothing() if repeated else load_schema(DEMO), LinkageKey.generate()
     made = synthetic.generate(people, seed)
     again = synthetic.generate(people, seed)
     deliveries, who = [], {}

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pseudolink import agreement_signatures as signatures
-from pseudolink.agreement_rules import FORMAT, Reader, amendment_problems
+from pseudolink.agreement_rules import FORMAT, OWN, Reader, amendment_problems
 from pseudolink.errors import (
     AgreementAmendedError,
     AgreementError,
@@ -127,6 +127,8 @@ class Agreement:
         Raises:
             NotPermittedError: no such artefact (a custodian's result among them).
         """
+        if artefact in OWN:
+            return tuple(sorted(self.of_role(OWN[artefact]), key=lambda one: one.id))
         if artefact not in self.recipients:
             raise NotPermittedError(f"the agreement knows no artefact {artefact!r}")
         return tuple(self.party(one) for one in self.recipients[artefact])

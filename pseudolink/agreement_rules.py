@@ -30,6 +30,7 @@ SENDERS: Final[Mapping[str, tuple[str, ...]]] = {
     "release": ("releaser",),
     "withdrawal": ("custodian",),
     "records": ("custodian",),
+    "linkage_state": ("operator",),
 }
 RECEIVERS: Final[Mapping[str, tuple[str, ...]]] = {
     "encodings": ("operator",),
@@ -41,6 +42,8 @@ RECEIVERS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 #: Those that an agreement lists recipients of; those of the others follow from it.
 LISTED: Final = ("encodings", "payload", "link_map", "release")
+#: artefact that a party seals to itself, whatever the agreement's recipients -> the role that does.
+OWN: Final[Mapping[str, str]] = {"linkage_state": "operator"}
 #: Columns of a payload that are not attributes.
 NOT_ATTRIBUTES: Final = frozenset(
     {"record", "programme_id", "family_id", "family_from", "family_to", "apart"}

@@ -125,6 +125,13 @@ class EventsError(ProblemsError, InputError):
     what = "events"
 
 
+class KnownLinksError(ProblemsError, InputError):
+    """Known links are no pairs of people of the extract, or contradict the do-not-link list."""
+
+    code = "PL-INPUT-07"
+    what = "known links"
+
+
 # ---------------------------------------------------------------- cleaning
 
 

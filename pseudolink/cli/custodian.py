@@ -66,8 +66,11 @@ def linkage_key_file(keys: Path) -> Path:
     "--do-not-link", type=READABLE, help="Pairs of local IDs that nothing may ever join, one pair a line."
 )
 @click.option(
-    "--local-id", metavar="COLUMN", help="What --do-not-link and events name people by; never sent."
+    "--known-links",
+    type=READABLE,
+    help="Pairs of local IDs that are one person, one pair a line; not of the cohort.",
 )
+@click.option("--local-id", metavar="COLUMN", help="What these lists and events name people by; never sent.")
 @click.option(
     "--events",
     multiple=True,
@@ -103,6 +106,7 @@ def encode(
     ledger: Path | None,
     objections: Path | None,
     do_not_link: Path | None,
+    known_links: Path | None,
     local_id: str | None,
     events: tuple[str, ...],
     attributes: str | None,
@@ -149,6 +153,7 @@ def encode(
             objections=objections,
             do_not_link=do_not_link,
             events=_named_files(events),
+            known_links=known_links,
             options=Options(strict=strict, workers=workers, chunk_rows=chunk_rows, audit=audit),
             encoding=encoding,
             delimiter=delimiter,
@@ -169,6 +174,7 @@ def encode(
         "unknown_objections": found.unknown_objections,
         "do_not_link": found.do_not_link,
         "events": {name: count for name, (count, _) in found.events.items()},
+        "known_links": found.known_links,
         "company": found.company,
         "largest_component": found.largest_component,
         "fields": found.counts,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pseudolink.cli.common import (
+    FOLDER,
     NEW_PATH,
     NOBODY,
     READABLE,
@@ -27,6 +28,7 @@ from pseudolink.cli.common import (
 from pseudolink.errors import UsageError
 
 if TYPE_CHECKING:
+    from pseudolink.formats.summary import LinkageSummary
     from pseudolink.match.expect import Expected
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -53,6 +55,29 @@ def _expected(parties: str, one: Expected) -> str:
     return "\n".join(lines)
 
 
+def _changes(summary: LinkageSummary) -> list[str]:
+    """What became of the people of the linkage that was extended."""
+    told = summary.extends
+    if told is None:
+        return []
+    lines = [
+        f"people: {told.before:,} before, {told.now:,} now; {told.kept:,} kept their ID, {told.new:,} are "
+        f"new, {told.ended:,} ended",
+        f"of those that ended {told.merged:,} merged into others; of the new {told.split:,} split from "
+        f"others; {told.moved:,} records moved",
+    ]
+    if told.ambiguous:
+        lines.append(
+            f"{told.ambiguous:,} records of the cohort may be one of several before; their IDs are new"
+        )
+    lines += [
+        f"{one.party}: {one.gained:,} of the people kept have a record of it and had none, "
+        f"{one.lost:,} the reverse"
+        for one in told.parties
+    ]
+    return lines
+
+
 @click.command(
     epilog="Example: pseudolink link council.encodings.package schools.encodings.package "
     "--agreement agreement.toml --schema schema.toml --key linkage-unit.party.key -o linkage"
@@ -73,6 +98,19 @@ def _expected(parties: str, one: Expected) -> str:
     help="Labels of clerical review of these packages; each file given is used.",
 )
 @click.option("--candidates", is_flag=True, help="Leave candidates.parquet for clerical review.")
+@click.option(
+    "--extend",
+    type=FOLDER,
+    metavar="LINKAGE",
+    help="Folder of a finished linkage, made with --extendable, whose people keep their IDs. Name its "
+    "packages again, or newer ones in their place, and those that are added; of a newer one of the "
+    "cohort, both.",
+)
+@click.option(
+    "--extendable",
+    is_flag=True,
+    help="Leave what --extend needs: who is who, sealed to the operator's own key.",
+)
 @click.option(
     "--memory", metavar="SIZE", help="That the join may take, such as 4G; default half of the machine's."
 )
@@ -99,6 +137,8 @@ def link(
     no_guard: bool,
     labels: tuple[Path, ...],
     candidates: bool,
+    extend: Path | None,
+    extendable: bool,
     memory: str | None,
     dry_run: bool,
     passphrase_file: Path | None,
@@ -124,6 +164,7 @@ def link(
                 key=own,
                 output=output,
                 every_pair=every_pair,
+                extend=extend,
                 memory=allowed,
                 report=report,
             )
@@ -143,6 +184,8 @@ def link(
             threshold=threshold,
             rules=rules,
             candidates=candidates,
+            extend=extend,
+            extendable=extendable,
             memory=allowed,
             withdrawals=withdrawals,
             report=report,
@@ -164,10 +207,13 @@ def link(
         if resolution.carried
     ]
     lines += [f"{party}: {groups:,} groups of duplicates" for party, groups in resolution.duplicates.items()]
+    lines += _changes(found.summary)
     if resolution.guarded:
         lines.append(f"{resolution.guarded:,} pairs left out by the guard of twins; see review")
     if found.candidates:
         lines.append(f"for clerical review: {found.candidates}")
+    if found.state:
+        lines.append(f"for an extension of this linkage, with your key alone: {found.state}")
     lines += [f"for the releaser: {found.link_map}", f"report: {found.report}"]
     result = {
         "link_map": str(found.link_map),
@@ -176,5 +222,6 @@ def link(
         "summary": found.summary.to_json(),
         "resolution": asdict(resolution),
         "candidates": str(found.candidates) if found.candidates else None,
+        "state": str(found.state) if found.state else None,
     }
     emit(result, "\n".join(lines), as_json=as_json)

@@ -1,10 +1,11 @@
 """
-The do-not-link list inside encodings and payload: a column ``apart`` of record IDs.
+What a custodian knows of pairs of its records: columns ``apart`` and ``together`` of record IDs.
 
-Of each record that a custodian lists, the IDs of the records of the same extract that must never
-be joined with it; null for all others. The column is absent where nothing is listed.
+Of each record on its do-not-link list, the IDs of the records of the same extract that must never
+be joined with it; of each in its known links, those that are the same person. Null for all others.
+A column is absent where nothing is listed.
 
-Source: specs/encoding-v1.md, 7.6; specs/payload-v1.md, 2.6.
+Source: specs/encoding-v1.md, 7.6 and 7.7; specs/payload-v1.md, 2.6.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 from pseudolink.errors import Problem
 
 APART = "apart"
+TOGETHER = "together"
 TYPE = pa.list_(pa.binary(16))
 
 Pairs = frozenset[tuple[bytes, bytes]]
@@ -37,34 +39,34 @@ def column(records: pa.Array | pa.ChunkedArray, pairs: Pairs) -> pa.Array:
     return pa.array([sorted(others[r]) if r in others else None for r in records.to_pylist()], TYPE)
 
 
-def read(table: pa.Table) -> tuple[Pairs, list[Problem]]:
-    """The pairs of a table of encodings or of a payload, and what is wrong with the column."""
-    if APART not in table.column_names:
+def read(table: pa.Table, name: str = APART) -> tuple[Pairs, list[Problem]]:
+    """The pairs of a column of encodings or of a payload, and what is wrong with it."""
+    if name not in table.column_names:
         return frozenset(), []
-    if table.schema.field(APART).type != TYPE:
-        return frozenset(), [Problem(APART, "must be a list of 16 bytes")]
+    if table.schema.field(name).type != TYPE:
+        return frozenset(), [Problem(name, "must be a list of 16 bytes")]
     records = table.column("record").to_pylist()
     known = set(records)
     said: set[tuple[bytes, bytes]] = set()
     wrong = 0
-    for record, others in zip(records, table.column(APART).to_pylist(), strict=True):
+    for record, others in zip(records, table.column(name).to_pylist(), strict=True):
         for other in others or ():
             wrong += other is None or other == record or other not in known
             said.add((record, other))
     wrong += sum((other, record) not in said for record, other in said)
     if wrong:
-        return frozenset(), [Problem(APART, f"{wrong:,} entries name no other record, or on one side alone")]
+        return frozenset(), [Problem(name, f"{wrong:,} entries name no other record, or on one side alone")]
     return ordered(said), []
 
 
-def add(path: Path, pairs: Pairs, target: Path) -> None:
+def add(path: Path, pairs: Pairs, target: Path, name: str = APART) -> None:
     """Copy a file of encodings, row group by row group, with the column added."""
     with pq.ParquetFile(path) as file:
-        schema = file.schema_arrow.append(pa.field(APART, TYPE))
+        schema = file.schema_arrow.append(pa.field(name, TYPE))
         options = {"compression": "none", "use_dictionary": False, "write_statistics": False}
         with pq.ParquetWriter(target, schema, **options) as writer:
             for table in _groups(file):
-                writer.write_table(table.append_column(APART, column(table.column("record"), pairs)))
+                writer.write_table(table.append_column(name, column(table.column("record"), pairs)))
 
 
 def _groups(file: pq.ParquetFile) -> Iterator[pa.Table]:

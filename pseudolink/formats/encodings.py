@@ -29,6 +29,7 @@ TOKEN_WORDS = TOKEN_BYTES // 8
 Bytes = npt.NDArray[np.uint8]
 Words = npt.NDArray[np.uint64]
 Flags = npt.NDArray[np.bool_]
+Listed = apart.Pairs
 
 
 #: pass name -> bytes of its filter (0 when the pass compares nothing), in the order of the schema.
@@ -82,11 +83,13 @@ class Encodings:
     records: (n, 16) uint8; a record ID may stand in several rows (versions of one record).
     passes: pass name -> columns, in the order of the schema.
     apart: pairs of record IDs that must never be joined (the custodian's do-not-link list).
+    together: pairs of record IDs that are one person (the custodian's known links).
     """
 
     records: Bytes
     passes: Mapping[str, PassColumns]
-    apart: apart.Pairs = frozenset()
+    apart: Listed = frozenset()
+    together: Listed = frozenset()
 
     @property
     def rows(self) -> int:
@@ -96,10 +99,13 @@ class Encodings:
     def take(self, rows: npt.NDArray[np.int64]) -> Encodings:
         """The given rows, in the given order; passes that stay on disk do."""
         records = self.records[rows]
-        there = {bytes(record) for pair in self.apart for record in pair}
-        there &= {bytes(record) for record in records} if there else set()
-        apart = frozenset(pair for pair in self.apart if there.issuperset(pair))
-        return Encodings(records, TakenPasses(self.passes, rows), apart)
+        listed = {bytes(record) for pair in self.apart | self.together for record in pair}
+        there = listed & {bytes(record) for record in records} if listed else listed
+        apart, together = (
+            frozenset(pair for pair in pairs if there.issuperset(pair))
+            for pairs in (self.apart, self.together)
+        )
+        return Encodings(records, TakenPasses(self.passes, rows), apart, together)
 
     @staticmethod
     def join(parts: list[Encodings]) -> Encodings:
@@ -172,7 +178,7 @@ def from_table(table: pa.Table, layout: Layout, *, source: str | None = None) ->
     for name in dict.fromkeys(names):
         if names.count(name) > 1:
             problems.append(Problem(name, "column stands more than once"))
-        if name not in wanted and name != apart.APART:
+        if name not in wanted and name not in (apart.APART, apart.TOGETHER):
             problems.append(Problem(name, "column is not in the schema"))
     for name, width in wanted.items():
         if name not in names:
@@ -182,8 +188,11 @@ def from_table(table: pa.Table, layout: Layout, *, source: str | None = None) ->
     if not problems and table.column("record").null_count:
         problems.append(Problem("record", "has nulls"))
     listed: apart.Pairs = frozenset()
+    known: apart.Pairs = frozenset()
     if not problems:
         listed, problems = apart.read(table)
+        known, more = apart.read(table, apart.TOGETHER)
+        problems += more
     if problems:
         raise ArtefactError(problems, source=source)
     records, _ = fixed_values(table.column("record"))
@@ -199,7 +208,7 @@ def from_table(table: pa.Table, layout: Layout, *, source: str | None = None) ->
                 )
         tokens = raw.view("<u8").astype(np.uint64).reshape(len(raw), TOKEN_WORDS)
         passes[name] = PassColumns(tokens, present, filters)
-    return Encodings(records, passes, listed)
+    return Encodings(records, passes, listed, known)
 
 
 def save(encodings: Encodings, path: Path) -> None:

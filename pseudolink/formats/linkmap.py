@@ -2,10 +2,13 @@
 The link map: which records belong to one person. Nothing else.
 
 Parquet, one row a record, in random order: ``party``, ``record`` (16 bytes), ``person`` (16 random
-bytes, fresh for every linkage), ``family`` (null: the releaser makes family links),
+bytes, fresh for every linkage but one that extends another), ``family`` (null: the releaser makes
+family links),
 ``band`` (the match weight in steps of five bits, 0 for a record of the cohort itself).
 
-Source: specs/linkmap-v1.md.
+The link map of an extension may have ``before``: other persons that a record comes from.
+
+Source: specs/linkmap-v1.md; specs/extending-v1.md, section 5.
 """
 
 from __future__ import annotations
@@ -32,9 +35,14 @@ SCHEMA = pa.schema(
 )
 
 
+#: Of an extension alone, and there where something merged, split or moved.
+BEFORE = pa.field("before", pa.list_(pa.binary(16)))
+
+
 def save(table: pa.Table, path: Path) -> None:
     """Write a link map to ``path`` (the caller gives a temporary name)."""
-    pq.write_table(table.cast(SCHEMA), path, compression="zstd")
+    schema = SCHEMA.append(BEFORE) if BEFORE.name in table.column_names else SCHEMA
+    pq.write_table(table.cast(schema), path, compression="zstd")
 
 
 def load(path: Path, *, duplicates: Collection[str] = ()) -> pa.Table:
@@ -61,8 +69,9 @@ def load(path: Path, *, duplicates: Collection[str] = ()) -> pa.Table:
     problems += [
         Problem(name, "column is not in the format")
         for name in table.column_names
-        if name not in SCHEMA.names
+        if name not in (*SCHEMA.names, BEFORE.name)
     ]
+    problems += [] if problems else _before(table)
     if not problems:
         single = table.filter(pc.invert(pc.is_in(table.column("party"), pa.array(duplicates, pa.string()))))
         for name, rows, message in (
@@ -73,4 +82,15 @@ def load(path: Path, *, duplicates: Collection[str] = ()) -> pa.Table:
                 problems.append(Problem(name, message))
     if problems:
         raise ArtefactError(problems, source=source)
-    return table.select(SCHEMA.names)
+    return table.select([name for name in (*SCHEMA.names, BEFORE.name) if name in table.column_names])
+
+
+def _before(table: pa.Table) -> list[Problem]:
+    if BEFORE.name not in table.column_names:
+        return []
+    if table.schema.field(BEFORE.name).type != BEFORE.type:
+        return [Problem(BEFORE.name, f"must be {BEFORE.type}")]
+    rows = zip(table.column("person").to_pylist(), table.column(BEFORE.name).to_pylist(), strict=True)
+    if any(others is not None and (None in others or person in others) for person, others in rows):
+        return [Problem(BEFORE.name, "names nobody, or the row's own person")]
+    return []

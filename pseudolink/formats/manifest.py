@@ -19,7 +19,7 @@ from pseudolink.formats import canonical
 from pseudolink.formats.binary import is_digest
 
 FORMAT = "pseudolink/manifest/1"
-ARTEFACTS: Final = ("encodings", "payload", "link_map", "release", "withdrawal", "records")
+ARTEFACTS: Final = ("encodings", "payload", "link_map", "release", "withdrawal", "records", "linkage_state")
 MOST_HEADS = 256
 LARGEST_BYTES = 4 * 1024 * 1024
 

@@ -65,9 +65,11 @@ def open_stored(path: Path, layout: Layout) -> Encodings:
         with pq.ParquetFile(path) as file:
             # The rules on columns, on a table of no rows; the list of pairs needs its rows.
             from_table(file.schema_arrow.empty_table(), layout, source=source)
-            kept = file.read(["record", *({apart.APART} & set(file.schema_arrow.names))])
+            kept = file.read(["record", *({apart.APART, apart.TOGETHER} & set(file.schema_arrow.names))])
             records = kept.column("record")
             listed, problems = apart.read(kept)
+            known, more = apart.read(kept, apart.TOGETHER)
+            problems += more
             problems += [Problem("record", "has nulls")] if records.null_count else []
             for name, width in layout.items():
                 if width and not _together(file, name):
@@ -76,7 +78,7 @@ def open_stored(path: Path, layout: Layout) -> Encodings:
         raise ArtefactError([Problem("", "not a readable Parquet file")], source=source) from None
     if problems:
         raise ArtefactError(problems, source=source)
-    return Encodings(fixed_values(records)[0], StoredPasses(path, layout), listed)
+    return Encodings(fixed_values(records)[0], StoredPasses(path, layout), listed, known)
 
 
 def _together(file: pq.ParquetFile, name: str) -> bool:

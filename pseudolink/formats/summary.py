@@ -101,6 +101,22 @@ class Bin:
 
 
 @dataclass(frozen=True)
+class GiantCount:
+    """
+    Blocks of one pass that were too large to compare (matching-v1, 1.7).
+
+    left_rows, right_rows: rows in them. pairs: that they would have brought.
+    """
+
+    __pydantic_config__ = _STRICT
+    name: Text
+    blocks: Count
+    left_rows: Count
+    right_rows: Count
+    pairs: Count
+
+
+@dataclass(frozen=True)
 class PairSummary:
     """
     One party linked with another (IDs of parties).
@@ -110,7 +126,7 @@ class PairSummary:
     link. threshold_weight: the same as a weight in bits. expected_matches: people in both, by the
     model. …_interval: 95 % intervals of what is expected, by drawing blocks of candidate pairs anew.
     nobody: nothing tells that anybody is in both. iterations, converged: of the EM. passes: pass and
-    candidate pairs that it brought.
+    candidate pairs that it brought. giants: passes with blocks that were left out as too large.
     """
 
     __pydantic_config__ = _STRICT
@@ -135,6 +151,34 @@ class PairSummary:
     passes: tuple[tuple[Text, Count], ...]
     histogram: tuple[Bin, ...]
     curve: tuple[CurvePoint, ...]
+    giants: tuple[GiantCount, ...] = ()
+
+
+@dataclass(frozen=True)
+class PartyChange:
+    """Persons of both linkages who now have a record of the party and had none, and the reverse."""
+
+    __pydantic_config__ = _STRICT
+    party: Text
+    gained: Count
+    lost: Count
+
+
+@dataclass(frozen=True)
+class ExtensionSummary:
+    """What became of the persons of the linkage that was extended (extending-v1, 5.2)."""
+
+    __pydantic_config__ = _STRICT
+    before: Count
+    now: Count
+    kept: Count
+    new: Count
+    ended: Count
+    merged: Count
+    split: Count
+    moved: Count
+    ambiguous: Count
+    parties: tuple[PartyChange, ...]
 
 
 @dataclass(frozen=True)
@@ -151,10 +195,13 @@ class LinkageSummary:
     engine: Text
     parties: tuple[PartySummary, ...]
     pairs: tuple[PairSummary, ...]
+    extends: ExtensionSummary | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The summary as JSON-able data; :func:`from_json` reads it back."""
         data: dict[str, Any] = json.loads(json.dumps(asdict(self), allow_nan=False))
+        if self.extends is None:
+            del data["extends"]
         return {"format": FORMAT, **data}
 
 
@@ -199,6 +246,9 @@ def _sums(summary: LinkageSummary) -> Iterator[Problem]:
                 low, high = getattr(point, f"{name}_interval")
                 if low > high:
                     yield Problem(f"{here}.curve[{j}].{name}_interval", "the lower bound is above the upper")
+        for j, giant in enumerate(pair.giants):
+            if giant.name not in {name for name, _ in pair.passes} or not giant.blocks:
+                yield Problem(f"{here}.giants[{j}]", "is no pass of this linkage with giant blocks")
         for j, (_, count) in enumerate(pair.passes):
             if count > pair.candidates:
                 yield Problem(f"{here}.passes[{j}]", "more than the candidate pairs")
@@ -207,6 +257,15 @@ def _sums(summary: LinkageSummary) -> Iterator[Problem]:
                 yield Problem(f"{here}.histogram[{j}]", "low is not below high")
             if one_bin.accepted > one_bin.pairs:
                 yield Problem(f"{here}.histogram[{j}].accepted", "more than the pairs of the bin")
+
+
+def _extension(found: ExtensionSummary) -> Iterator[Problem]:
+    if found.before != found.kept + found.ended or found.now != found.kept + found.new:
+        yield Problem("extends", "persons before and now are not those kept, ended and new")
+    if found.merged > found.ended:
+        yield Problem("extends.merged", "more than ended")
+    if found.split > found.new:
+        yield Problem("extends.split", "more than are new")
 
 
 def from_json(raw: Mapping[str, Any]) -> LinkageSummary:
@@ -229,6 +288,7 @@ def from_json(raw: Mapping[str, Any]) -> LinkageSummary:
     except (TypeError, ValueError, RecursionError):
         raise ArtefactError([Problem("", "not JSON: a number that is not finite, or another type")]) from None
     problems = list(_sums(summary))
+    problems += [] if summary.extends is None else _extension(summary.extends)
     if problems:
         raise ArtefactError(problems)
     return summary

@@ -11,7 +11,7 @@ from pseudolink.agreement import Party
 from pseudolink.clean.reader import Extract, column_key
 from pseudolink.errors import InputError
 from pseudolink.formats import payload as payloads
-from pseudolink.roles.carry import DoNotLink
+from pseudolink.roles.carry import Lists
 from pseudolink.roles.encoding import columns_of
 from pseudolink.roles.objections import LeftOut
 from pseudolink.roles.payload import Piece
@@ -23,7 +23,7 @@ class Admission:
     What is done with every chunk before it is cleaned: programme IDs are looked for, people who
     object are left out, and so are the columns of fields that this party may not encode.
 
-    apart: the custodian's do-not-link list, which is to see everybody, those who object too.
+    lists: the custodian's lists of pairs, which are to see everybody, those who object too.
     rows: of the extract, so far, whoever objects.
     """
 
@@ -35,9 +35,9 @@ class Admission:
         carried: dict[str, str],
         source: str,
         out: LeftOut,
-        apart: DoNotLink | None = None,
+        lists: Lists | None = None,
     ) -> None:
-        self._apart = apart
+        self._lists = lists or Lists()
         self._source = source
         self._cohort = carried[payloads.PROGRAMME_ID] if party.cohort else None
         self._out = out
@@ -45,7 +45,7 @@ class Admission:
         kept = columns_of(one for name, one in design.fields.items() if name in party.fields)
         kept |= {column_key(name) for name in party.attributes}
         self.columns = [name for name in extract.columns if column_key(name) not in barred - kept]
-        self._carried = set(carried.values()) | ({apart.column} if apart else set())
+        self._carried = set(carried.values()) | {one.column for one in self._lists.both}
         self.rows = 0
         self._missing = 0
         self._counted = -1
@@ -62,8 +62,8 @@ class Admission:
                 if len(missing) and not self._missing:
                     self._first_missing = int(missing[0]) + 1
                 self._missing += len(missing)
-        if self._apart is not None:
-            self._apart.see(piece)
+        for one in self._lists.both:
+            one.see(piece)
         stay = self._out.stay(piece.rows)
         if not stay.all():
             piece = Piece(piece.table.filter(pa.array(stay)), piece.rows[stay])
@@ -74,7 +74,7 @@ class Admission:
         """
         Raises:
             InputError: people of the cohort without a programme ID.
-            DoNotLinkError: a do-not-link list that does not fit the extract.
+            DoNotLinkError, KnownLinksError: a list of pairs that does not fit the extract.
         """
         if self._missing:
             # The releaser would refuse the payload, when everybody's work is done; here it can be corrected.
@@ -83,5 +83,4 @@ class Admission:
                 f"first row {self._first_missing:,}",
                 advice="Everybody in the cohort needs one: the release names people by it.",
             )
-        if self._apart is not None:
-            self._apart.check()
+        self._lists.check()

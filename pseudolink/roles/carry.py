@@ -20,7 +20,14 @@ import pyarrow.compute as pc
 
 from pseudolink.agreement import Party
 from pseudolink.clean.reader import column_key
-from pseudolink.errors import DoNotLinkError, InputError, Problem, UsageError
+from pseudolink.errors import (
+    DoNotLinkError,
+    InputError,
+    KnownLinksError,
+    NotPermittedError,
+    Problem,
+    UsageError,
+)
 from pseudolink.formats import apart
 from pseudolink.formats import payload as payloads
 from pseudolink.roles.payload import Piece, columns_by_name
@@ -37,7 +44,7 @@ class Columns:
     Where the payload is in the extract.
 
     attributes: columns to carry; every attribute that the agreement permits when None.
-    local_id: column by which a do-not-link list names people; the programme ID when None.
+    local_id: column by which lists of pairs name people; the programme ID when None.
     """
 
     programme_id: str = payloads.PROGRAMME_ID
@@ -73,7 +80,7 @@ def family_column(there: Sequence[str], carried: Mapping[str, str], columns: Col
 
 def local_id(there: Sequence[str], party: Party, columns: Columns, source: str) -> str:
     """
-    The column of the extract by which a do-not-link list names people.
+    The column of the extract by which lists of pairs name people.
 
     Raises:
         UsageError: a party without programme IDs has not said which it is.
@@ -81,15 +88,16 @@ def local_id(there: Sequence[str], party: Party, columns: Columns, source: str) 
     wanted = columns.local_id or (columns.programme_id if party.cohort else None)
     if wanted is None:
         raise UsageError(
-            "a do-not-link list needs to know by which column it names people",
+            "a list of pairs needs to know by which column it names people",
             advice="Name it: --local-id COLUMN. It is not sent to anybody.",
         )
     return columns_by_name(there, [wanted], source=source)[wanted]
 
 
-class DoNotLink:
+class PairList:
     """
-    A custodian's list of people whom nothing may join, and which records they turn out to be.
+    A custodian's list of pairs of people, and which records they turn out to be: people whom nothing
+    may join, or records that are one person.
 
     ``see`` takes every row of the extract, ``take`` those that are encoded.
 
@@ -97,18 +105,22 @@ class DoNotLink:
         path: pairs of local IDs, two a line with a comma, semicolon or tab between; a heading is
             harmless.
         column: of the extract, with the IDs.
+        wrong: what a list is refused with that does not fit the extract.
 
     Raises:
         InputError: not readable as text.
     """
 
-    def __init__(self, path: Path, column: str) -> None:
+    def __init__(
+        self, path: Path, column: str, wrong: type[DoNotLinkError | KnownLinksError] = DoNotLinkError
+    ) -> None:
         try:
             lines = path.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"cannot read {path.name}: {type(error).__name__}") from None
         self.column = column
-        self._name = path.name
+        self.name = path.name
+        self._wrong = wrong
         self._lines = [
             (number, [one.strip().strip('"') for one in _BETWEEN.split(line)])
             for number, line in enumerate(lines, 1)
@@ -141,8 +153,9 @@ class DoNotLink:
     def check(self) -> None:
         """
         Raises:
-            DoNotLinkError: lines that are no pair of people of this extract, all of them. A mistyped
-                ID would leave a person without the protection that the list is for.
+            DoNotLinkError, or as said in ``wrong``: lines that are no pair of people of this extract,
+                all of them. A mistyped ID would leave a person without the protection that the list
+                is for.
         """
         problems = []
         for number, ids in self._pairs():
@@ -156,7 +169,11 @@ class DoNotLink:
             elif ids[0] == ids[1]:
                 problems.append(Problem(f"line {number}", "the same ID twice"))
         if problems:
-            raise DoNotLinkError(problems, source=self._name)
+            raise self._wrong(problems, source=self.name)
+
+    def local_pairs(self) -> list[tuple[str, str]]:
+        """Pairs of local IDs, when the list holds."""
+        return [(a, b) for _, (a, b) in self._pairs()]
 
     def pairs(self) -> apart.Pairs:
         """Pairs of record IDs, when every row has been taken and the list holds."""
@@ -167,6 +184,61 @@ class DoNotLink:
             for y in self._records.get(b, ())
             if x != y
         )
+
+
+@dataclass(frozen=True)
+class Lists:
+    """What a custodian says of pairs of its own people."""
+
+    apart: PairList | None = None
+    together: PairList | None = None
+
+    @classmethod
+    def read(cls, do_not_link: Path | None, known_links: Path | None, column: str, party: Party) -> Lists:
+        """
+        Raises:
+            NotPermittedError: known links from the cohort's custodian.
+            InputError: not readable as text.
+        """
+        if known_links and party.cohort:
+            raise NotPermittedError(
+                f"{party.id!r} holds the cohort: each of its records is a person of the release",
+                advice="Give the records of one person as versions of one.",
+            )
+        return cls(
+            PairList(do_not_link, column) if do_not_link else None,
+            PairList(known_links, column, KnownLinksError) if known_links else None,
+        )
+
+    @property
+    def both(self) -> tuple[PairList, ...]:
+        """Those that there are."""
+        return tuple(one for one in (self.apart, self.together) if one is not None)
+
+    def check(self) -> None:
+        """
+        Raises:
+            DoNotLinkError, KnownLinksError: a list that does not fit the extract, or known links that
+                join, directly or over others, what the do-not-link list keeps apart.
+        """
+        for one in self.both:
+            one.check()
+        if self.apart is None or self.together is None:
+            return
+        root: dict[str, str] = {}
+
+        def find(one: str) -> str:
+            while root.setdefault(one, one) != one:
+                root[one] = root[root[one]]
+                one = root[one]
+            return one
+
+        for a, b in self.together.local_pairs():
+            root[find(a)] = find(b)
+        against = sum(find(a) == find(b) for a, b in self.apart.local_pairs())
+        if against:
+            what = f"they join {against:,} pairs of the do-not-link list, directly or over others"
+            raise KnownLinksError([Problem("", what)], source=self.together.name)
 
 
 def finished(tables: Iterable[pa.Table], party: Party, listed: apart.Pairs) -> Iterator[pa.Table]:

@@ -59,7 +59,7 @@ class Delivered:
     What was written, and what the custodian's own software may still know.
 
     unknown_objections: lines of the list of objections that are nobody's programme ID.
-    do_not_link: pairs of records that nothing may join.
+    do_not_link: pairs of records that nothing may join. known_links: that are one person.
     events: event table -> events sent, and events of no record of the extract.
     records, source: (n, 16) uint8 and (n,) int64, which row of the extract each record ID stands
     for; in memory only, for whoever holds the extract anyway.
@@ -77,6 +77,7 @@ class Delivered:
     unknown_objections: int = 0
     do_not_link: int = 0
     events: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    known_links: int = 0
 
 
 @dataclass(frozen=True)
@@ -229,6 +230,7 @@ def encode(
     objections: Path | None = None,
     do_not_link: Path | None = None,
     events: Mapping[str, Path] | None = None,
+    known_links: Path | None = None,
     options: Options | None = None,
     encoding: str = "utf-8",
     delimiter: str | None = None,
@@ -242,8 +244,9 @@ def encode(
         output: new folder; gets the encodings for the operator and the payload for the releaser.
         ledger: where the receipt goes.
         do_not_link: list of pairs of people whom nothing may ever join, by ``columns.local_id``.
+        known_links: list of pairs that are one person; not of the cohort.
         events: files of event tables, by the agreement's name of each; others are looked for in the
-            extract. Both need ``columns.local_id``.
+            extract. Lists and events need ``columns.local_id``.
 
     Raises:
         PseudolinkError: whatever does not fit; no output is left then.
@@ -277,7 +280,7 @@ def encode(
     if opened.rows is not None:
         audited(opened.rows)
     carried = carry.carried_columns(opened.columns, party, columns, source)
-    local = carry.local_id(opened.columns, party, columns, source) if do_not_link else ""
+    local = carry.local_id(opened.columns, party, columns, source) if do_not_link or known_links else ""
     objecting = read_list(objections, design) if objections is not None else None
     with files.new_folder(output) as folder, read_again(opened, folder) as opened:
         out = LeftOut.nobody()
@@ -294,22 +297,22 @@ def encode(
         write = Sealer(folder, agreed, party, key, check, options.today)
         write.heads = Exchange(ledger, party.id).outgoing()
         plain = folder / "plain.parquet"
-        roads: list[tuple[Payload, Index, carry.DoNotLink | None]] = []
+        roads: list[tuple[Payload, Index, carry.Lists]] = []
 
         def gathered(common: Common) -> Encoder:
             roads.clear()
             for left in folder.glob(f"{SPILL}*"):  # of a first reading that found common values
                 left.unlink()
-            listed = carry.DoNotLink(do_not_link, local) if do_not_link else None
-            road = Admission(opened, design, party, carried, source, out, listed)
+            lists = carry.Lists.read(do_not_link, known_links, local, party)
+            road = Admission(opened, design, party, carried, source, out, lists)
             payload = Payload(carried, lambda: Spill(folder), memory=options.memory, events=happened.lists)
             index = Index(carried, Spill(folder))
 
             def taken(piece: Piece, records: npt.NDArray[np.uint8]) -> None:
                 payload.add(piece, records)
                 index.add(happened.supplied(piece), records)
-                if listed:
-                    listed.take(piece, records)
+                for one in lists.both:
+                    one.take(piece, records)
 
             encoder = Encoder(
                 opened,
@@ -330,11 +333,11 @@ def encode(
             encoder.gather(road.check)
             if opened.rows is None:  # a stream
                 audited(road.rows)
-            roads[:] = [(payload, index, listed)]
+            roads[:] = [(payload, index, lists)]
             return encoder
 
         encoder = settled(gathered)
-        payload, index, listed = roads[0]
+        payload, index, lists = roads[0]
         written, fared = encoder.write(plain)
         statistics = {
             "chance": written.chance.to_json(),
@@ -342,11 +345,12 @@ def encode(
             "coverage": coverage(fared),
         }
         rows, people = len(written.records), payload.rows
-        apart = listed.pairs() if listed else frozenset()
-        if apart:
-            whole = folder / "whole.parquet"
-            apart_lists.add(plain, apart, whole)
-            whole.replace(plain)
+        apart, together = (one.pairs() if one else frozenset() for one in (lists.apart, lists.together))
+        for name, pairs in ((apart_lists.APART, apart), (apart_lists.TOGETHER, together)):
+            if pairs:
+                whole = folder / "whole.parquet"
+                apart_lists.add(plain, pairs, whole, name)
+                whole.replace(plain)
         report("seal", 0, 3)
         sent = write(ENCODINGS, plain, rows, statistics)
         report("seal", 1, 3)
@@ -366,6 +370,7 @@ def encode(
                 "rows": people,
                 "objections": out.left_out,
                 "do_not_link": len(apart),
+                "known_links": len(together),
                 **({"events": payload.events} if happened.events else {}),
                 "objections_unknown": out.unknown,
                 "schema": design.digest,
@@ -389,4 +394,5 @@ def encode(
         out.unknown,
         len(apart),
         happened.told(payload.events),
+        len(together),
     )

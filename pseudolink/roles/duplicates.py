@@ -1,7 +1,7 @@
 """
 Duplicates: records of one party that are one person, found and linked from then on as one.
 
-Source: specs/resolution-v1.md, 3.3.
+Source: specs/resolution-v1.md, 3.3 and 5.4.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pseudolink.errors import UsageError
+from pseudolink.errors import LinkageError, UsageError
 from pseudolink.formats.candidates import Candidates, held
 from pseudolink.match import compare
 from pseudolink.resolve.clusters import MOST_DUPLICATES, Link, cluster
@@ -25,6 +25,8 @@ from pseudolink.score.estimate import estimate
 LEAST = 0.5
 _MOST_STEPS = 1000
 _CLOSE = 1e-6
+_NONE = np.zeros(0, dtype=np.int64)
+NO_PAIRS = Candidates(_NONE, _NONE, _NONE.astype(np.uint64), _NONE)
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ def merge(deliveries: Sequence[Delivery], rules: Rules) -> tuple[list[Delivery],
 
     Raises:
         UsageError: a party that is not there, or the cohort; or decoys hide duplicates.
+        LinkageError: known links of the cohort, or that labels or a do-not-link list contradict.
     """
     strangers = rules.duplicates - {one.party for one in deliveries}
     if strangers:
@@ -62,9 +65,15 @@ def merge(deliveries: Sequence[Delivery], rules: Rules) -> tuple[list[Delivery],
             advice="Their custodian removes them before encoding, in clear text; or agree on a schema "
             "without decoys.",
         )
+    if deliveries[0].encodings.together:
+        raise LinkageError(
+            f"{deliveries[0].party!r} holds the cohort and says of its records that they are one person: "
+            "each is a person of the release",
+            advice="Its custodian has to join them before encoding.",
+        )
     merged, told = [], []
     for one in deliveries:
-        if one.party in rules.duplicates:
+        if one.party in rules.duplicates or one.encodings.together:
             one, found = _merged(one, deliveries[0], rules)
             told.append(found)
         merged.append(one)
@@ -72,8 +81,9 @@ def merge(deliveries: Sequence[Delivery], rules: Rules) -> tuple[list[Delivery],
 
 
 def _merged(one: Delivery, beside: Delivery, rules: Rules) -> tuple[Delivery, Found]:
-    pairs = one.alike
-    weight = _weight(one, beside)
+    # Of a party that is not said to have duplicates, none are looked for beside those it knows.
+    pairs = one.alike if one.party in rules.duplicates else NO_PAIRS
+    weight = _weight(one, beside) if len(pairs) else np.zeros(0)
     chance = chances(weight, one.records)
     guarded = (
         twins(pairs, one.schema, held(pairs, one.shows, one.shows))
@@ -92,6 +102,13 @@ def _merged(one: Delivery, beside: Delivery, rules: Rules) -> tuple[Delivery, Fo
         if said[n] is True or (chance[n] >= LEAST and not guarded[n])
     ]
     row_of = {record: row for row, record in reversed(list(enumerate(records)))}
+    links += [Link(row_of[a], row_of[b], 1.0, 0.0, known=True) for a, b in sorted(one.encodings.together)]
+    # A label may speak against what the custodian knows; that is a contradiction, not a choice.
+    denied |= {
+        (row_of[a], row_of[b])
+        for (a, b), same in rules.labels.items()
+        if not same and a in row_of and b in row_of
+    }
     apart = {(row_of[a], row_of[b]) for a, b in one.encodings.apart} | denied
     found = cluster(
         np.zeros(one.encodings.rows, dtype=np.int64).tolist(),
@@ -115,7 +132,7 @@ def _merged(one: Delivery, beside: Delivery, rules: Rules) -> tuple[Delivery, Fo
     kept = frozenset(
         (min(pair), max(pair)) for a, b in one.encodings.apart for pair in [(of.get(a, a), of.get(b, b))]
     )
-    encodings = replace(one.encodings, records=new, apart=kept)
+    encodings = replace(one.encodings, records=new, apart=kept, together=frozenset())
     told = Found(one.party, len(together), sum(len(ids) for ids in together.values()), len(found.capped))
     return replace(one, encodings=encodings, merged=together), told
 
@@ -123,11 +140,9 @@ def _merged(one: Delivery, beside: Delivery, rules: Rules) -> tuple[Delivery, Fo
 def _weight(one: Delivery, beside: Delivery) -> Floats:
     """Match weight of each pair of the party's own records, by the model of it and a party beside it."""
     schema = one.schema
-    none = np.zeros(0, dtype=np.int64)
-    nobody = Candidates(none, none, none.astype(np.uint64), none)
     pairs = compare.candidates(beside.encodings, one.encodings, schema)
     model = evidence.build(schema, [beside.chance, one.chance])
-    fitted = estimate(model, pairs, (beside.alike, beside.shows), (nobody, one.shows))
+    fitted = estimate(model, pairs, (beside.alike, beside.shows), (NO_PAIRS, one.shows))
     return weigh.weigh(fitted, one.alike, one.shows, one.shows).weight
 
 

@@ -19,7 +19,15 @@ from pseudolink.errors import UsageError
 from pseudolink.formats.candidates import Candidates, Links, Presence, Scored, held
 from pseudolink.formats.encodings import Encodings
 from pseudolink.formats.statistics import Statistics
-from pseudolink.formats.summary import Bin, CurvePoint, Interval, PairSummary, PartySummary, PassCount
+from pseudolink.formats.summary import (
+    Bin,
+    CurvePoint,
+    GiantCount,
+    Interval,
+    PairSummary,
+    PartySummary,
+    PassCount,
+)
 from pseudolink.match import compare
 from pseudolink.match.shards import Work
 from pseudolink.roles.resolving import NOTHING_BARRED, Decided, Rules, prepare, resolve
@@ -305,6 +313,7 @@ def pair_summary(one: PairLinkage) -> PairSummary:
         passes=tuple(compare.pass_counts(one.scored.candidates.shared, names).items()),
         histogram=_histogram(one),
         curve=_curve(one.curve, one.band),
+        giants=tuple(GiantCount(*giant) for giant in one.scored.candidates.giants),
     )
 
 

@@ -7,10 +7,11 @@ Source: specs/package-v1.md; specs/encoding-v1.md, section 7.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,37 @@ from pseudolink.roles.stated import statistics_problems
 from pseudolink.schema import LinkageSchema
 from pseudolink.seal.package import file_digest, open_package
 
+NOTHING_BEFORE: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Opened:
+    """
+    Every delivery to be linked, the cohort's first, and the digest of every package by party.
+
+    older: the delivery of the cohort that was linked before, where the cohort has delivered anew.
+    """
+
+    deliveries: list[Delivery]
+    digests: dict[str, str]
+    older: Delivery | None = None
+
+    def without(self, gone: Mapping[str, frozenset[bytes]]) -> Opened:
+        """The same without the records that their parties have withdrawn."""
+        older = None if self.older is None else without(self.older, gone)
+        return Opened([without(one, gone) for one in self.deliveries], self.digests, older)
+
+
+@dataclass(frozen=True)
+class _One:
+    manifest: Manifest
+    delivery: Delivery
+    digest: str
+
+    @property
+    def party(self) -> str:
+        return self.manifest.sender
+
 
 def open_all(
     packages: Sequence[Path],
@@ -39,28 +71,51 @@ def open_all(
     today: date,
     report: Report,
     exchange: Exchange | None = None,
-) -> tuple[list[Delivery], dict[str, str]]:
-    """Every delivery, the cohort's first, and the digest of every package by party."""
-    manifests: list[Manifest] = []
-    deliveries: list[Delivery] = []
-    digests = {}
+    before: Mapping[str, str] = NOTHING_BEFORE,
+) -> Opened:
+    """
+    Open and check every package.
+
+    Args:
+        before: party -> digest of its package in the linkage that is extended.
+
+    Raises:
+        MixedArtefactsError: packages that do not belong together (extending-v1, 3.2).
+    """
+    found: list[_One] = []
     for number, package in enumerate(packages):
         report("open", number, len(packages))
         plain = folder / f"{number}.parquet"
         manifest = open_package(
             package, plain, agreement=agreed, recipient=key, artefact="encodings", today=today
         )
-        if exchange is not None:
+        digest = file_digest(package)
+        # What was linked before is known from the operator's own state, and is no replay.
+        if exchange is not None and digest != before.get(manifest.sender):
             exchange.take(manifest)
-        manifests.append(manifest)
-        deliveries.append(_delivery(plain, manifest, agreed, design))
-        digests[manifest.sender] = file_digest(package)
+        found.append(_One(manifest, _delivery(plain, manifest, agreed, design), digest))
     report("open", len(packages), len(packages))
-    problems = _mixed(manifests, agreed)
+    cohort = agreed.cohort.id
+    newer = {one.party for one in found if one.digest != before.get(one.party)}
+    # Of a party that has delivered anew, what was linked before steps back.
+    older = [one for one in found if one.digest == before.get(one.party) and one.party in newer]
+    chosen = [one for one in found if not any(one is other for other in older)]
+    problems = _mixed([one.manifest for one in chosen], agreed)
+    problems += _missing(before, {one.party for one in chosen})
+    carried = next((one.delivery for one in older if one.party == cohort), None)
+    if cohort in before and cohort in newer and carried is None:
+        what = "its people are carried over: name the package that was linked before, too"
+        problems.append(Problem(cohort, what))
     if problems:
         raise MixedArtefactsError(problems)
-    deliveries.sort(key=lambda d: (d.party != agreed.cohort.id, d.party))
-    return deliveries, dict(sorted(digests.items()))
+    chosen.sort(key=lambda one: (one.party != cohort, one.party))
+    digests = dict(sorted((one.party, one.digest) for one in chosen))
+    return Opened([one.delivery for one in chosen], digests, carried)
+
+
+def _missing(before: Mapping[str, str], senders: Set[str]) -> list[Problem]:
+    what = "its delivery is missing: name the package that was linked before, or a newer one"
+    return [Problem(party, what) for party in sorted(set(before) - senders)]
 
 
 def _mixed(manifests: Sequence[Manifest], agreed: Agreement) -> list[Problem]:

@@ -8,11 +8,12 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from pseudolink import files
 from pseudolink.agreement import Agreement, load_signed, require_own_key, today_utc
@@ -30,7 +31,7 @@ from pseudolink.match.expect import expect as expected
 from pseudolink.match.shards import Work
 from pseudolink.report.linkage import render
 from pseudolink.resolve.clusters import MOST_DUPLICATES
-from pseudolink.roles import duplicates
+from pseudolink.roles import duplicates, extending
 from pseudolink.roles.candidates import candidates_table, expected_of
 from pseudolink.roles.exchange import Exchange
 from pseudolink.roles.explaining import MODEL_FILE, model_of
@@ -44,7 +45,7 @@ from pseudolink.roles.linkage import (
     party_summary,
     quiet,
 )
-from pseudolink.roles.opening import open_all, without
+from pseudolink.roles.opening import Opened, open_all
 from pseudolink.roles.people import People, link_map, people_of
 from pseudolink.roles.receiving import receive
 from pseudolink.roles.resolving import Rules, require_known
@@ -59,6 +60,8 @@ CANDIDATES_FILE = "candidates.parquet"
 ENGINE = "local"
 #: Code of the warning that groups of duplicates reached the cap (resolution-v1, 6.6).
 CAPPED = "PL-RESOLVE-01"
+#: Code of the warning that decoys hide duplicates from whoever looks for them (6.6).
+HIDDEN = "PL-RESOLVE-02"
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,8 @@ class Linked:
     """
     What was written, and the summary that the report shows.
 
-    left_out: giant blocks whose pairs were not compared, a sentence for each pass.
+    left_out: giant blocks whose pairs were not compared, a sentence for each pass. state: for whoever
+    extends this linkage, when it was asked for.
     """
 
     link_map: Path
@@ -95,6 +99,7 @@ class Linked:
     resolution: Resolution
     candidates: Path | None = None
     left_out: tuple[str, ...] = ()
+    state: Path | None = None
 
 
 def link(
@@ -109,6 +114,8 @@ def link(
     threshold: float | None = None,
     rules: Rules | None = None,
     candidates: bool = False,
+    extend: Path | None = None,
+    extendable: bool = False,
     memory: int | None = None,
     withdrawals: Sequence[Path] = (),
     today: date | None = None,
@@ -126,6 +133,8 @@ def link(
         output: new folder; gets the link map sealed to the releaser, and the operator's report.
         min_precision, threshold: see ``linkage.link_pair``.
         rules: how links are resolved. candidates: leave the operator a file for clerical review.
+        extend: folder of a finished linkage whose people keep their IDs (extending-v1).
+        extendable: leave the state that an extension needs, sealed to the operator itself.
         memory: bytes that the join may take; half of the machine's when None.
 
     Raises:
@@ -138,32 +147,45 @@ def link(
     with files.new_folder(output) as folder:
         opened = folder / "opened"
         opened.mkdir(mode=0o700)
-        deliveries, digests = open_all(packages, opened, agreed, design, key, today, report, exchange)
+        plain = folder / "plain.parquet"
+        before = None if extend is None else extending.open_state(extend, plain, agreed, key, today)
+        stated = {} if before is None else before.packages
+        given = open_all(packages, opened, agreed, design, key, today, report, exchange, stated)
         gone = receive(withdrawals, agreed, key, exchange, opened, today)
         exchange.require_withdrawals()
-        deliveries = [without(one, gone) for one in deliveries]
+        given = given.without(gone)
+        deliveries, digests = given.deliveries, given.digests
         rules = rules or Rules()
         require_known(rules.labels, [one.encodings for one in deliveries])
         merged, told = duplicates.merge(deliveries, rules)
-        with files.work_folder(output, _decides(digests, agreed, design, merged)) as place:
+        with files.work_folder(output, _decides(given, agreed, design, merged)) as place:
             linkages = link_all(
                 merged,
                 min_precision=min_precision,
                 threshold=threshold,
                 rules=rules,
-                work=Work(place, memory or half_of_memory()),
+                work=(work := Work(place, memory or half_of_memory())),
                 report=report,
             )
+            known = extending.NO_HISTORY
+            if before is not None:
+                known = extending.history(before, given.older, linkages, work=work, report=report)
         summary = _summary(deliveries, linkages, agreed, today)
-        plain = folder / "plain.parquet"
         people = people_of(linkages)
-        found = link_map(linkages, people)
-        linkmap.save(found, plain)
+        found = link_map(linkages, people, known.continues)
+        if before is not None:
+            found, changes = extending.tell(before, known, found, agreed.cohort.id)
+            summary = replace(summary, extends=changes)
         resolved = _resolved(people, linkages, told, agreed.cohort.id)
-        sealed = _seal(
-            plain, folder / MAP_FILE, found.num_rows, summary, resolved, agreed, key, today, exchange
-        )
+        linkmap.save(found, plain)
+        manifest = _manifest(plain, found.num_rows, summary, resolved, agreed, key, today, exchange)
+        sealed = seal(plain, folder / MAP_FILE, manifest, agreed, key, today=today)
         plain.unlink()
+        if extendable:
+            extending.save_state(found, plain)
+            own = extending.state_manifest(manifest, digests, sealed, plain)
+            seal(plain, folder / extending.STATE_FILE, own, agreed, key, today=today)
+            plain.unlink()
         shutil.rmtree(opened)
         (folder / REPORT_FILE).write_text(render(summary), encoding="utf-8")
         model = json.dumps(model_of(linkages).to_json(), indent=1)
@@ -190,10 +212,21 @@ def link(
                 },
                 LINK_MAP: sealed,
                 **exchange.details(),
+                **({} if before is None else {"extends": _extends(summary, before.digest)}),
+                **({"state": file_digest(folder / extending.STATE_FILE)} if extendable else {}),
             },
         )
     kept = output / CANDIDATES_FILE if candidates else None
-    return Linked(output / MAP_FILE, output / REPORT_FILE, summary, resolved, kept, _left_out(linkages))
+    state = output / extending.STATE_FILE if extendable else None
+    return Linked(
+        output / MAP_FILE, output / REPORT_FILE, summary, resolved, kept, _left_out(linkages), state
+    )
+
+
+def _extends(summary: LinkageSummary, state: str | None = None) -> dict[str, Any]:
+    """The counts of extending-v1, 5.2, for a manifest or, with the state's digest, a receipt."""
+    counts: dict[str, Any] = summary.to_json()["extends"]
+    return counts if state is None else {**counts, "state": state}
 
 
 def _resolved(
@@ -207,6 +240,15 @@ def _resolved(
         )
         for one in told
         if one.capped
+    ]
+    warnings += [
+        (
+            HIDDEN,
+            f"{one.party}: no duplicates were found, and with decoys hardly any can be: they divide the "
+            "tokens of such records between them; its custodian can tell them by known links",
+        )
+        for one in told
+        if not one.groups and linkages[0].left.schema.floor.decoys
     ]
     return Resolution(
         links={party: len(joined) for party, joined in people.joined.items()},
@@ -237,6 +279,7 @@ def expect(
     key: PartyKey,
     output: Path,
     every_pair: bool = False,
+    extend: Path | None = None,
     memory: int | None = None,
     today: date | None = None,
     report: Report = quiet,
@@ -251,7 +294,11 @@ def expect(
     today = today or today_utc()
     agreed, design = _allowed(packages, agreement, schema, key, today)
     with files.scratch_folder(output) as folder:
-        deliveries, _ = open_all(packages, folder, agreed, design, key, today, report)
+        before = {}
+        if extend is not None:
+            state = extending.open_state(extend, folder / "plain.parquet", agreed, key, today)
+            before = dict(state.packages)
+        deliveries = open_all(packages, folder, agreed, design, key, today, report, before=before).deliveries
         allowed = memory or half_of_memory()
         return {
             (left.party, right.party): expected(left.encodings, right.encodings, allowed)
@@ -281,13 +328,14 @@ def _allowed(
     return agreed, design
 
 
-def _decides(
-    digests: Mapping[str, str], agreed: Agreement, design: LinkageSchema, deliveries: Sequence[Delivery]
-) -> str:
+def _decides(given: Opened, agreed: Agreement, design: LinkageSchema, deliveries: Sequence[Delivery]) -> str:
     """One digest of all that decides what a join finds: other inputs, other finished shards."""
     # Records that are withdrawn are gone, and duplicates are one record.
     records = {one.party: hashlib.sha256(one.encodings.records.tobytes()).hexdigest() for one in deliveries}
-    inputs = [*digests.items(), agreed.digest, design.digest, version("pseudolink"), records]
+    older = (
+        None if given.older is None else hashlib.sha256(given.older.encodings.records.tobytes()).hexdigest()
+    )
+    inputs = [*given.digests.items(), older, agreed.digest, design.digest, version("pseudolink"), records]
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
 
 
@@ -307,9 +355,8 @@ def _summary(
     )
 
 
-def _seal(
+def _manifest(
     plain: Path,
-    target: Path,
     rows: int,
     summary: LinkageSummary,
     resolved: Resolution,
@@ -317,7 +364,7 @@ def _seal(
     key: PartyKey,
     today: date,
     exchange: Exchange,
-) -> str:
+) -> Manifest:
     quality = [
         {
             "left": pair.left,
@@ -331,7 +378,7 @@ def _seal(
         for pair in summary.pairs
         if pair.left == agreed.cohort.id
     ]
-    manifest = Manifest(
+    return Manifest(
         artefact=LINK_MAP,
         project=agreed.project,
         agreement=agreed.digest,
@@ -345,7 +392,10 @@ def _seal(
         rows=rows,
         software=summary.software,
         content_sha256=file_digest(plain),
-        statistics={"pairs": quality, "duplicates": sorted(resolved.duplicates)},
+        statistics={
+            "pairs": quality,
+            "duplicates": sorted(resolved.duplicates),
+            **({} if summary.extends is None else {"extends": _extends(summary)}),
+        },
         heads=exchange.outgoing(),
     )
-    return seal(plain, target, manifest, agreed, key, today=today)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -142,20 +143,35 @@ def _told(
     return _Told(joined, carried)
 
 
-def link_map(linkages: Sequence[PairLinkage], people: People | None = None) -> pa.Table:
+_NOBODY: Mapping[bytes, bytes] = MappingProxyType({})
+
+
+def link_map(
+    linkages: Sequence[PairLinkage],
+    people: People | None = None,
+    known: Mapping[bytes, bytes] = _NOBODY,
+) -> pa.Table:
     """
     Every record of the cohort as a person, and the other parties' records that are linked to one.
 
     Records of other parties that are linked to nobody are left out: nothing is said of them.
-    Person IDs are random and new for every linkage; the rows are in random order.
+    The rows are in random order.
+
+    Args:
+        known: record of the cohort -> person ID that it keeps; every other person's is random and new.
     """
     people = people or people_of(linkages)
     cohort = linkages[0].left
     # By row, so that a record's first row is its number; further versions are nobody of their own.
     ids = np.frombuffer(secrets.token_bytes(_ID_BYTES * cohort.encodings.rows), dtype=np.uint8)
-    ids = ids.reshape(-1, _ID_BYTES)
+    ids = ids.reshape(-1, _ID_BYTES).copy()
     first = first_rows(cohort.encodings)
     own = np.arange(cohort.encodings.rows) if first is None else np.unique(first)
+    if known:
+        for row in own.tolist():
+            kept = known.get(bytes(cohort.encodings.records[row]))
+            if kept is not None:
+                ids[row] = np.frombuffer(kept, dtype=np.uint8)
     sides = [(cohort, Joined(own, own, np.zeros(len(own))))]
     deliveries = {one.right.party: one.right for one in linkages}
     sides += [(deliveries[party], joined) for party, joined in people.joined.items()]

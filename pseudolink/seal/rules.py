@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date
 
 from pseudolink.agreement import Agreement, Party
-from pseudolink.agreement_rules import ATTRIBUTES_TO_OPERATOR, BACK_TO_CUSTODIAN, RECEIVERS, SENDERS
+from pseudolink.agreement_rules import ATTRIBUTES_TO_OPERATOR, BACK_TO_CUSTODIAN, OWN, RECEIVERS, SENDERS
 from pseudolink.errors import (
     AgreementExpiredError,
     AgreementMismatchError,
@@ -54,7 +54,7 @@ def refuse_receiver(party: Party, artefact: str) -> None:
         raise NotPermittedError(f"{party.id}: {BACK_TO_CUSTODIAN}")
     if party.role == "operator" and artefact == "payload":
         raise NotPermittedError(f"{party.id}: {ATTRIBUTES_TO_OPERATOR}")
-    if party.role not in RECEIVERS[artefact]:
+    if party.role not in RECEIVERS.get(artefact, (OWN.get(artefact),)):
         raise NotPermittedError(f"{party.id}: a {party.role} receives no {artefact}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import resource
 import signal
 import subprocess
@@ -11,9 +12,12 @@ import time
 from pathlib import Path
 
 import pytest
-from project_on_disk import Project, leftovers, run
+from project_on_disk import RELEASER, Project, leftovers, run
 
+from pseudolink.agreement import load_signed
 from pseudolink.files import PREFIX
+from pseudolink.formats import linkmap
+from pseudolink.seal.package import open_package
 
 STEPS = ("encode", "link", "release")
 
@@ -70,6 +74,58 @@ def test_a_killed_run_leaves_nothing_at_the_final_name(project: Project, tmp_pat
     again = run(*arguments)
     assert again.exit_code == 0, again.stderr
     assert leftovers(tmp_path) == ["out"]
+
+
+def linked_records(project: Project, folder: Path, plain: Path) -> set[frozenset[tuple[str, bytes]]]:
+    """Who is one person in a link map; its person IDs are random."""
+    agreed, key = load_signed(project.agreement), project.party_key(RELEASER)
+    open_package(folder / "linkmap.package", plain, agreement=agreed, recipient=key, artefact="link_map")
+    people: dict[bytes, set[tuple[str, bytes]]] = {}
+    for row in linkmap.load(plain).to_pylist():
+        people.setdefault(row["person"], set()).add((row["party"], row["record"]))
+    plain.unlink()
+    return {frozenset(records) for records in people.values()}
+
+
+@pytest.mark.slow
+def test_a_linkage_killed_at_ten_random_moments_and_run_again_gives_the_same_bytes(
+    project: Project, tmp_path
+):
+    """Everything but what is random on purpose: sealed bytes, order of rows and person IDs."""
+    seed = 2026
+    print(f"seed {seed}")
+    moments = random.Random(seed)
+    same = ("candidates.parquet", "model.json", "report.html", "summary.json")
+
+    def arguments(folder: Path) -> list[str]:
+        return [*project.link(folder / "out"), "--candidates", "--memory", "100K"]
+
+    begin = time.monotonic()
+    process = started(arguments(tmp_path / "whole"))
+    _, said = process.communicate()
+    taken = time.monotonic() - begin
+    assert process.returncode == 0, said
+    expected = [(tmp_path / "whole" / "out" / name).read_bytes() for name in same]
+    people = linked_records(project, tmp_path / "whole" / "out", tmp_path / "map")
+    killed = 0
+    for attempt in range(10):
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        process = started(arguments(folder))
+        time.sleep(taken * moments.uniform(0.3, 1.0))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        killed += process.returncode == -signal.SIGKILL
+        if not (folder / "out").exists():
+            shards = len(list(folder.glob(".pseudolink-work-*/**/*.shard")))
+            print(f"attempt {attempt}: {shards} finished shards were found")
+            again = started(arguments(folder))
+            _, said = again.communicate()
+            assert again.returncode == 0, said
+        assert [(folder / "out" / name).read_bytes() for name in same] == expected, f"attempt {attempt}"
+        assert linked_records(project, folder / "out", tmp_path / "map") == people
+        assert leftovers(folder) == ["out"]
+    assert killed >= 5
 
 
 @pytest.mark.parametrize("step", STEPS)

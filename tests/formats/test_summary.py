@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 
 from pseudolink.errors import ArtefactError
 from pseudolink.formats import summary as formats
-from pseudolink.formats.summary import Bin, CurvePoint, LinkageSummary, PairSummary, PartySummary, PassCount
+from pseudolink.formats.summary import (
+    Bin,
+    CurvePoint,
+    ExtensionSummary,
+    GiantCount,
+    LinkageSummary,
+    PairSummary,
+    PartyChange,
+    PartySummary,
+    PassCount,
+)
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
 SHARE = st.floats(0, 1)
@@ -38,6 +48,8 @@ def summaries(draw: st.DrawFn) -> LinkageSummary:
         candidates = draw(COUNT)
         among = st.integers(0, candidates)
         low = draw(st.floats(-1e6, 1e6))
+        name = draw(TEXT)
+        giants = (GiantCount(name, draw(st.integers(1, 9)), draw(COUNT), draw(COUNT), draw(COUNT)),)
         return PairSummary(
             left=names[0],
             right=names[1],
@@ -57,11 +69,27 @@ def summaries(draw: st.DrawFn) -> LinkageSummary:
             nobody=draw(st.booleans()),
             iterations=draw(COUNT),
             converged=draw(st.booleans()),
-            passes=((draw(TEXT), draw(among)),),
+            passes=((name, draw(among)),),
             histogram=(Bin(low, low + 1, candidates, draw(among)),),
             curve=(
                 CurvePoint(*(draw(SHARE) for _ in range(4)), draw(COUNT), *(interval() for _ in range(3))),
             ),
+            giants=draw(st.sampled_from([(), giants])),
+        )
+
+    def extension() -> ExtensionSummary:
+        kept, new, ended = draw(COUNT), draw(COUNT), draw(COUNT)
+        return ExtensionSummary(
+            before=kept + ended,
+            now=kept + new,
+            kept=kept,
+            new=new,
+            ended=ended,
+            merged=draw(st.integers(0, ended)),
+            split=draw(st.integers(0, new)),
+            moved=draw(COUNT),
+            ambiguous=draw(COUNT),
+            parties=(PartyChange(names[1], draw(COUNT), draw(COUNT)),),
         )
 
     parties = tuple(
@@ -78,8 +106,18 @@ def summaries(draw: st.DrawFn) -> LinkageSummary:
         for name in names
     )
     pairs = tuple(one_pair() for _ in range(draw(st.integers(0, 2))))
+    extends = extension() if draw(st.booleans()) else None
     return LinkageSummary(
-        draw(TEXT), draw(TEXT), "0a" * 32, "1b" * 32, draw(TEXT), "2026-01-31", draw(TEXT), parties, pairs
+        draw(TEXT),
+        draw(TEXT),
+        "0a" * 32,
+        "1b" * 32,
+        draw(TEXT),
+        "2026-01-31",
+        draw(TEXT),
+        parties,
+        pairs,
+        extends,
     )
 
 
@@ -103,11 +141,16 @@ def raw() -> dict[str, Any]:
                 "precision_interval": [0.9, 1], "recall_interval": [0.8, 0.95], "f1_interval": [0.9, 1],
             }
         ],
+        "giants": [{"name": "p", "blocks": 1, "left_rows": 2000, "right_rows": 3000, "pairs": 6000000}],
     }  # fmt: skip
     return {
         "format": formats.FORMAT, "project": "x", "purpose": "y", "agreement": "0" * 64, "schema": "1" * 64,
         "software": "s", "created": "2026-01-31", "engine": "e",
         "parties": [party, json.loads(json.dumps({**party, "party": "b"}))], "pairs": [pair],
+        "extends": {
+            "before": 5, "now": 6, "kept": 4, "new": 2, "ended": 1, "merged": 1, "split": 2, "moved": 3,
+            "ambiguous": 0, "parties": [{"party": "b", "gained": 1, "lost": 0}],
+        },
     }  # fmt: skip
 
 
@@ -160,6 +203,12 @@ def change(raw: dict[str, Any], path: list[str | int], value: Any) -> dict[str, 
         (["pairs", 0, "recall_interval"], [0.9, 0.8], "pairs[0].recall_interval"),
         (["pairs", 0, "matches_interval", 0], 3.4, "pairs[0].matches_interval"),
         (["pairs", 0, "nobody"], 0, "pairs[0].nobody"),
+        (["pairs", 0, "giants", 0, "name"], "q", "pairs[0].giants[0]"),
+        (["pairs", 0, "giants", 0, "blocks"], 0, "pairs[0].giants[0]"),
+        (["extends", "kept"], 3, "extends"),
+        (["extends", "merged"], 2, "extends.merged"),
+        (["extends", "split"], 3, "extends.split"),
+        (["extends", "moved"], -1, "extends.moved"),
         (["pairs", 0, "curve", 0, "f1_interval", 0], 1.1, "pairs[0].curve[0].f1_interval[0]"),
         (["pairs", 0, "curve", 0, "f1_interval"], [1, 0], "pairs[0].curve[0].f1_interval"),
         (["pairs", 0, "threshold_weight"], float("inf"), ""),

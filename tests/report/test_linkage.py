@@ -9,7 +9,13 @@ from html.parser import HTMLParser
 
 import pytest
 
-from pseudolink.formats.summary import LinkageSummary, PassCount
+from pseudolink.formats.summary import (
+    ExtensionSummary,
+    GiantCount,
+    LinkageSummary,
+    PartyChange,
+    PassCount,
+)
 from pseudolink.report.linkage import render
 
 VOID = {"meta", "line", "rect", "polyline", "circle", "br"}
@@ -189,6 +195,30 @@ def test_parties_with_nobody_in_common_are_said_so(summary: LinkageSummary) -> N
     said = "Nothing tells that anybody is in both"
     assert said not in render(summary)
     assert said in render(replace(summary, pairs=(replace(summary.pairs[0], links=0, nobody=True),)))
+
+
+def test_giant_blocks_that_were_left_out_are_shown_with_their_pass(summary: LinkageSummary) -> None:
+    assert "Giant blocks" not in render(summary)
+    giants = (GiantCount("nino", 3, 41_003, 52_009, 1_700_123),)
+    page = Page(render(replace(summary, pairs=(replace(summary.pairs[0], giants=giants),))))
+    text = " ".join("".join(page.text).split())
+    assert not page.open
+    for number in ("41,003", "52,009", "1,700,123"):
+        assert number in text
+    wrong = (GiantCount(HOSTILE, 3, 41_003, 52_009, 1_700_123),)
+    assert "<script" not in render(replace(summary, pairs=(replace(summary.pairs[0], giants=wrong),)))
+
+
+def test_what_became_of_the_people_before_is_shown(summary: LinkageSummary) -> None:
+    assert "linkage before" not in render(summary)
+    told = ExtensionSummary(
+        20_003, 20_131, 19_877, 254, 126, 17, 23, 31, 5, (PartyChange("schools", 47, 13),)
+    )
+    text = render(replace(summary, extends=told))
+    assert not Page(text).open
+    for number in ("254", "126", "17", "23", "31", "5", "47", "13"):
+        assert re.search(rf"<(td|dd)>{number}</", text)
+    assert "of 20,003 people then and 20,131 now, 19,877 kept" in text
 
 
 def test_the_same_summary_gives_the_same_page(summary: LinkageSummary) -> None:
