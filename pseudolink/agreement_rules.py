@@ -39,6 +39,7 @@ RECEIVERS: Final[Mapping[str, tuple[str, ...]]] = {
     "release": ("researcher", "releaser"),
     "withdrawal": ("operator", "releaser"),
     "records": ("custodian",),
+    "linkage_state": ("operator",),
 }
 #: Those that an agreement lists recipients of; those of the others follow from it.
 LISTED: Final = ("encodings", "payload", "link_map", "release")

@@ -132,9 +132,6 @@ class KnownLinksError(ProblemsError, InputError):
     what = "known links"
 
 
-# ---------------------------------------------------------------- cleaning
-
-
 class FieldRuleError(ProblemsError):
     """Cells break rules that their fields declare; the values are never kept."""
 

@@ -123,7 +123,7 @@ def state(folder: Path) -> dict[str, str]:
 READS_LINKS = {
     "link", "release", "rates", "tables", "evidence", "ledger show", "ledger stamp", "ledger verify",
     "explain", "review apply", "review compare", "review label", "review page", "attack keys", "attack run",
-    "keys audit", "expire",
+    "attack release", "check", "keys audit", "expire",
 }  # fmt: skip
 #: Commands that see an agreement, keys or one's own extract, or invented or own test data with the truth.
 READS_NONE = {
@@ -196,7 +196,7 @@ def test_no_command_of_the_linking_side_writes_into_a_custodians_folder(
     payloads = [here.payload(party) for party in CUSTODIANS]
     own = ("--agreement", here.agreement, "--key", here.keys(RELEASER) / f"{RELEASER}.party.key")
     own = (*own, "--passphrase-file", here.keys(RELEASER) / "passphrase")
-    rates = run("rates", here.link_map, *payloads, "--by", "arm", *own, "-o", vault / "rates")
+    rates = run("rates", link_map, *payloads, "--by", "arm", *own, "-o", vault / "rates")
     assert rates.exit_code == 0, rates.output
     found = run("evidence", here.agreement, "--schema", here.schema, "-o", vault / "evidence")
     assert found.exit_code == 0, found.output
@@ -220,6 +220,7 @@ def test_timing_attack_a_custodians_receipts_are_the_same_whatever_is_linked(pro
         "payload",
         "records",
         "do_not_link",
+        "known_links",
     }
     for party in CUSTODIANS:
         for receipt in chain.read(project.folder / party / "ledger.jsonl"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -244,8 +245,12 @@ def test_the_manifest_tells_the_operator_counts_and_nothing_else(project: Projec
         return [leaf for one in value for leaf in leaves(one)] if isinstance(value, list | tuple) else [value]
 
     names = {one.name for one in load_schema(project.schema).passes}
+
+    def passes(text: str) -> bool:  # kinds of pairs that decoys hide: sets of passes, as bits
+        return re.fullmatch("[0-9a-f]{16}", text) is not None and int(text, 16) < 1 << len(names)
+
     for leaf in leaves(manifest.statistics):
-        assert isinstance(leaf, int) or leaf in names or leaf is None or _rate(leaf), leaf
+        assert isinstance(leaf, int) or leaf in names or leaf is None or _rate(leaf) or passes(leaf), leaf
     assert dict(inspect(project.payload("council"), load_signed(project.agreement)).statistics) == {}
 
 
