@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
+from pseudolink.report.environment import environment
 from pseudolink.report.linkage import whole
 
 #: What a figure of the report is called on the page.
@@ -88,16 +89,9 @@ def worst(attack: Mapping[str, Any]) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("pseudolink.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(whole=whole, share=share, figure_name=figure_name, result=result, worst=worst)
-    environment.globals.update(figure=figure, verdicts=VERDICTS)
-    return environment
+    made = environment(whole=whole, share=share, figure_name=figure_name, result=result, worst=worst)
+    made.globals.update(figure=figure, verdicts=VERDICTS)
+    return made
 
 
 def render(report: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -30,7 +30,7 @@ from pseudolink.match.expect import expect as expected
 from pseudolink.match.shards import Work
 from pseudolink.report.linkage import render
 from pseudolink.resolve.clusters import MOST_DUPLICATES
-from pseudolink.roles import duplicates
+from pseudolink.roles import detail, duplicates
 from pseudolink.roles.candidates import candidates_table, expected_of
 from pseudolink.roles.explaining import MODEL_FILE, model_of
 from pseudolink.roles.linkage import (
@@ -155,6 +155,7 @@ def link(
         sealed = _seal(plain, folder / MAP_FILE, found.num_rows, summary, resolved, agreed, key, today)
         plain.unlink()
         shutil.rmtree(opened)
+        summary = replace(summary, clusters=detail.clusters(found))
         (folder / REPORT_FILE).write_text(render(summary), encoding="utf-8")
         model = json.dumps(model_of(linkages).to_json(), indent=1)
         (folder / MODEL_FILE).write_text(model + "\n", encoding="utf-8")
