@@ -14,6 +14,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,12 +24,21 @@ from typing import Any
 
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WITHOUT = "needs: chromium (apt-get install chromium)"
+WITHOUT_AXE = "needs: axe-core (pip install --no-deps axe-playwright-python)"
 _SECONDS = 90
 _FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-quic", "--disable-extensions",
     "--disable-dev-shm-usage", "--hide-scrollbars", "--remote-debugging-pipe", "about:blank",
 )  # fmt: skip
+#: Moves two descriptors to where Chromium looks for them (by way of others: they may be 3 and 4).
+_MOVE = """
+import fcntl, os, sys
+into, out = (fcntl.fcntl(int(one), fcntl.F_DUPFD, 20) for one in sys.argv[1:3])
+os.dup2(into, 3)
+os.dup2(out, 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 #: What a page may load: itself, and what a click made in it.
 _INSIDE = ("file:", "data:", "blob:", "about:")
 
@@ -48,10 +58,17 @@ class Browser:
     def __init__(self, folder: Path) -> None:
         into, self._write = os.pipe()
         self._read, out = os.pipe()
-        # A shell moves the two ends to where Chromium looks for them.
-        move = f'exec "$0" "$@" 3<&{into} 4>&{out}'
         self._process = subprocess.Popen(
-            ["sh", "-c", move, str(PROGRAM), f"--user-data-dir={folder}", *_FLAGS],
+            [
+                sys.executable,
+                "-c",
+                _MOVE,
+                str(into),
+                str(out),
+                str(PROGRAM),
+                f"--user-data-dir={folder}",
+                *_FLAGS,
+            ],
             pass_fds=(into, out),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -111,9 +128,7 @@ class Browser:
             self.events.append(self._message(until))
 
     @contextlib.contextmanager
-    def page(
-        self, path: Path, *, width: int = 1000, height: int = 900, dark: bool = False
-    ) -> Iterator[Page]:
+    def page(self, path: Path, *, width: int = 1000, height: int = 900, dark: bool = False) -> Iterator[Page]:
         """A page of a file, loaded."""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]

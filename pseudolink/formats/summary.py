@@ -279,6 +279,8 @@ def _detail(pair: PairSummary, detail: PairDetail, here: str) -> Iterator[Proble
     for j, one in enumerate(detail.passes):
         if one.alone > pair.candidates or one.links > pair.links or one.links_alone > one.links:
             yield Problem(f"{here}.passes[{j}]", "more pairs or links than there are")
+    if [one.name for one in detail.passes] != [name for name, _ in pair.passes]:
+        yield Problem(f"{here}.passes", "not the passes of the linkage")
     if len(detail.steps) != len(pair.curve):
         yield Problem(f"{here}.steps", "not as many as points of the curve")
     elif any(number >= len(pair.histogram) for step in detail.steps for number, _ in step.bins):

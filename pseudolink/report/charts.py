@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Final
+from typing import Any, Final
 
 from markupsafe import Markup
 
@@ -149,7 +149,15 @@ def histogram(ident: str, bins: Sequence[Bin], threshold: float) -> Markup:
         f"{pairs:,} candidate pairs between {low:g} and {high:g} bits, {taken:,} of them links; "
         f"the threshold stands at {threshold:.2f} bits. Heights are square roots of counts."
     )
-    scale = {"low": low, "high": low + span, "left": LEFT, "inner": INNER, "base": base, "top": top, "most": most}
+    scale = {
+        "low": low,
+        "high": low + span,
+        "left": LEFT,
+        "inner": INNER,
+        "base": base,
+        "top": top,
+        "most": most,
+    }
     return _svg(ident, base + 64, title, description, parts, scale)
 
 
@@ -278,6 +286,23 @@ def _bar(y: float, count: int, most: int, kind: str) -> str:
     if count < SMALL:
         return _rect(0, y + 17, 2, 7, "bar few")
     return _rect(0, y + 17, max(3.0, WIDTH * count / most), 7, f"bar {kind}")
+
+
+def shares(ident: str, title: str, rows: Sequence[Mapping[str, Any]]) -> Markup:
+    """One bar a subgroup, as long as its ``rate`` in per cent; none where that is not told."""
+    told = [(str(one["group"]), int(one["rate"])) for one in rows if one["rate"] is not None]
+    if not told:
+        return _svg(ident, 60, title, "No rate is told.", [_text(0, 34, "No rate is told", "label")])
+    parts: list[str] = []
+    for index, (name, rate) in enumerate(told):
+        y = index * 30.0
+        fitting = name if len(name) <= 46 else f"{name[:45]}\u2026"
+        parts.append(_text(0, y + 12, fitting, "label"))
+        parts.append(_text(WIDTH, y + 12, f"{rate}\u202f%", "label", "end"))
+        parts.append(_rect(0, y + 17, WIDTH, 7, "trough"))
+        parts.append(_rect(0, y + 17, WIDTH * min(rate, 100) / 100, 7, "bar taken"))
+    description = "; ".join(f"{name}: {rate} %" for name, rate in told)
+    return _svg(ident, len(told) * 30.0, title, description, parts)
 
 
 #: How a share of pairs agrees, and how its stretch of a bar is drawn.

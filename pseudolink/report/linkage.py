@@ -56,7 +56,9 @@ def moves(pair: PairSummary) -> dict[str, Any] | None:
     return {
         "matches": pair.expected_matches,
         "bins": len(pair.histogram),
-        "points": [[float(f"{value:.6g}") if type(value) is float else value for value in one] for one in points],
+        "points": [
+            [float(f"{value:.6g}") if type(value) is float else value for value in one] for one in points
+        ],
         "steps": [step.bins for step in pair.detail.steps],
         "start": max(reached, default=0),
     }
@@ -80,7 +82,9 @@ def lost_rows(detail: PartyDetail) -> list[tuple[str, int]]:
 
 def cluster_rows(clusters: Sequence[tuple[int, int]]) -> list[tuple[str, int]]:
     """Numbers of records, and the people who have so many."""
-    return [(f"{records:,} {'record' if records == 1 else 'records'}", people) for records, people in clusters]
+    return [
+        (f"{records:,} {'record' if records == 1 else 'records'}", people) for records, people in clusters
+    ]
 
 
 @cache
@@ -107,6 +111,4 @@ def render(summary: LinkageSummary) -> str:
     names = {party.party: party.name for party in summary.parties}
     page = _environment().get_template("linkage.html")
     known = [moves(pair) for pair in summary.pairs]
-    return page.render(
-        summary=summary, names=names, few=charts.SMALL, moves=known if any(known) else []
-    )
+    return page.render(summary=summary, names=names, few=charts.SMALL, moves=known if any(known) else [])

@@ -19,10 +19,12 @@ from pseudolink.formats import payload as payloads
 from pseudolink.keys.party import PartyKey
 from pseudolink.ledger import chain
 from pseudolink.release.rates import FEWEST, ROUNDED_TO, Rate, linkage_rates
+from pseudolink.report.rates import render
 from pseudolink.seal.package import file_digest, open_package
 
 FORMAT = "pseudolink/linkage-rates/1"
 FILE = "linkage-rates.json"
+PAGE = "linkage-rates.html"
 STATEMENT = (
     "Counts for reporting on the quality of the linkage. They must not be given to a local authority "
     "or another public agency, and must not be used for decisions about individuals or families."
@@ -45,7 +47,7 @@ def rates(
     Count the records of each subgroup that are linked; see ``release.rates.linkage_rates``.
 
     Args:
-        output: new folder; gets ``linkage-rates.json``.
+        output: new folder; gets ``linkage-rates.json`` and a page of it.
 
     Raises:
         PseudolinkError: whatever does not fit; no output is left then.
@@ -89,6 +91,7 @@ def rates(
             "rates": [asdict(one) for one in found],
         }
         (folder / FILE).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+        (folder / PAGE).write_text(render(data), encoding="utf-8")
         chain.append(
             ledger,
             key,
