@@ -6,6 +6,7 @@ Source: specs/keys-v1.md, section 9.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -126,7 +127,7 @@ def destroy(
         if one.kind == "package":
             destruction.overwrite(one.path)
         elif one.kind == "release":
-            _release(one.path.parent)
+            _release(one.path)
     # The key that signs goes last: a run that is killed before can be begun again.
     keys = sorted((one for one in gone if one.kind == "key"), key=lambda one: one.party == key.id)
     if keys:
@@ -134,10 +135,19 @@ def destroy(
     return gone
 
 
-def _release(folder: Path) -> None:
+#: What a release has beside its tables (release-v1, sections 3 and 6).
+_BESIDE = ("codebook.csv", "dictionary.csv", "disclosure.json", "linkage.csv", "linkage.json")
+
+
+def _release(description: Path) -> None:
     """The files of a release; whatever else people put into its folder is not for software to judge."""
-    for path in sorted(folder.glob("release*")):
-        if path.is_file() and not path.is_symlink():
+    folder = description.parent
+    further = json.loads(description.read_bytes()).get("further", {})
+    tables = {f"{name}.{kind}" for name in further for kind in ("parquet", "csv")}
+    # The description last: a run that is killed before finds the release again.
+    for path in sorted(folder.iterdir(), key=lambda one: (one == description, one.name)):
+        ours = path.name in tables or path.name in _BESIDE or path.name.startswith("release")
+        if ours and path.is_file() and not path.is_symlink():
             destruction.overwrite(path)
     if not any(folder.iterdir()):
         folder.rmdir()

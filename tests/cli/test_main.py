@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -50,7 +51,7 @@ def test_every_example_is_a_command_line_that_is_understood(
 ) -> None:
     """Its options are there and its arguments complete: only the files that it names are missing."""
     command = EVERY[path]
-    words = (command.epilog or "").removeprefix("Example: pseudolink ").split()[len(path) :]
+    words = shlex.split((command.epilog or "").removeprefix("Example: pseudolink "))[len(path) :]
     for one in {p.type for p in command.params if isinstance(p.type, click.Path)}:
         monkeypatch.setattr(one, "exists", False)
     context = command.make_context("example", words)

@@ -119,7 +119,7 @@ def test_second_records_of_a_person_are_linked_with_the_first(copied: Project, t
     before = load_schema(copied.schema).digest
     changed = schema.split("[floor]")[0] + "[floor]\ncompany = 0.9\ncomponent = 20\n"
     copied.schema.write_text(changed, encoding="utf-8")
-    sign_again(copied, (before, load_schema(copied.schema).digest), ('company = "0.05"', 'company = "0.5"'))
+    sign_again(copied, (before, load_schema(copied.schema).digest), ('company = "0.05"', 'company = "0.9"'))
     for party in ("council", "offending"):
         assert run(*copied.encode(tmp_path / party, party)).exit_code == 0
     packages = [tmp_path / party / f"{party}.encodings.package" for party in ("council", "offending")]
@@ -268,7 +268,7 @@ def test_known_links_that_the_do_not_link_list_forbids_are_refused(copied: Proje
     some = known(tmp_path / "list.csv", "a0,b0", "b0,a1")
     (tmp_path / "apart.csv").write_text("a0,a1\n", encoding="utf-8")
     arguments = copied.encode(tmp_path / "new", "offending", *some, "--do-not-link", tmp_path / "apart.csv")
-    said = refused(run(*arguments), "PL-INPUT-06")
+    said = refused(run(*arguments), "PL-INPUT-07")
     assert "1 pairs" in said
     assert not (tmp_path / "new").exists()
 
@@ -276,7 +276,7 @@ def test_known_links_that_the_do_not_link_list_forbids_are_refused(copied: Proje
 def test_known_links_with_a_mistyped_id_are_refused(copied: Project, tmp_path: Path) -> None:
     with_another_record(copied)
     some = known(tmp_path / "list.csv", "a0,b0", "a1,X999")
-    said = refused(run(*copied.encode(tmp_path / "new", "offending", *some)), "PL-INPUT-06")
+    said = refused(run(*copied.encode(tmp_path / "new", "offending", *some)), "PL-INPUT-07")
     assert "line 2" in said
     assert "X999" not in said
 

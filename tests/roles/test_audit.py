@@ -172,6 +172,11 @@ def test_a_release_past_its_date_is_destroyed_and_nothing_else_in_its_folder(pro
     later = datetime.now(UTC).date() + timedelta(days=6 * 365)
     place = project.folder / RELEASER
     (place / "release" / "notes.txt").write_text("the team's own")
+    # A further table, as a release with events or families has.
+    description = place / "release" / "release.json"
+    told = json.loads(description.read_text())
+    description.write_text(json.dumps({**told, "further": {"schools_absences": {}}}))
+    (place / "release" / "schools_absences.csv").write_text("programme_id\n")
     shutil.copy2(project.agreement, place)
     destroy(
         place, project.party_key(RELEASER), ledger=place / "ledger.jsonl", agreement="ab" * 32, today=later
