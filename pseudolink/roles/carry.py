@@ -102,8 +102,8 @@ class PairList:
     ``see`` takes every row of the extract, ``take`` those that are encoded.
 
     Args:
-        path: pairs of local IDs, two a line with a comma, semicolon or tab between; a heading is
-            harmless.
+        path: pairs of local IDs, two a line with a comma, semicolon or tab between; a heading without
+            figures is harmless.
         column: of the extract, with the IDs.
         wrong: what a list is refused with that does not fit the extract.
 
@@ -147,8 +147,11 @@ class PairList:
 
     def _pairs(self) -> Iterator[tuple[int, list[str]]]:
         for place, (number, ids) in enumerate(self._lines):
-            if place or number > 1 or any(one in self._known for one in ids):
-                yield number, ids  # a first line that names nobody is a heading
+            # A first line that names nobody is a heading, unless it has a figure: then it may be a
+            # mistyped pair, and people would lose their protection without a word.
+            figures = any(sign.isdigit() for one in ids for sign in one)
+            if place or number > 1 or figures or any(one in self._known for one in ids):
+                yield number, ids
 
     def check(self) -> None:
         """

@@ -281,6 +281,19 @@ def test_known_links_with_a_mistyped_id_are_refused(copied: Project, tmp_path: P
     assert "X999" not in said
 
 
+@pytest.mark.parametrize("option", ["--known-links", "--do-not-link"])
+def test_a_first_pair_that_names_nobody_is_no_heading(copied: Project, tmp_path: Path, option: str) -> None:
+    """Mistyped twice: skipped as a heading, these people would lose what the list is for."""
+    with_another_record(copied)
+    some = ["--local-id", "local", option, tmp_path / "list.csv"]
+    code = "PL-INPUT-07" if option == "--known-links" else "PL-INPUT-05"
+    (tmp_path / "list.csv").write_text("X998,X999\na0,b0\n", encoding="utf-8")
+    said = refused(run(*copied.encode(tmp_path / "new", "offending", *some)), code)
+    assert "line 1" in said
+    (tmp_path / "list.csv").write_text("one,another\na0,b0\n", encoding="utf-8")
+    assert run(*copied.encode(tmp_path / "new", "offending", *some)).exit_code == 0
+
+
 def test_the_cohort_has_no_known_links(project: Project, tmp_path: Path) -> None:
     some = listed(project, "council", "programme_id", tmp_path / "list.csv")
     assert len(some) == 4
