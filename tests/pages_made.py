@@ -60,7 +60,7 @@ def linkage_summary(pairs: int = 1_000) -> LinkageSummary:
     schools = replace(council, party="schools", name="Schools data team")
     return LinkageSummary(
         "stronger-families", "Research on outcomes of families", "a1" * 32, "b2" * 32, "pseudolink 0.1.0",
-        "2026-03-07", "local", (council, schools), (pair,), ((1, 1_200), (2, 800)),
+        "2026-03-07", "local", (council, schools), (pair,), clusters=((1, 1_200), (2, 800)),
     )  # fmt: skip
 
 
