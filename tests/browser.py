@@ -24,7 +24,7 @@ from typing import Any
 
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WITHOUT = "needs: chromium (apt-get install chromium)"
-WITHOUT_AXE = "needs: axe-core (pip install --no-deps axe-playwright-python)"
+WITHOUT_AXE = "install: axe-core (pip install --no-deps axe-playwright-python)"
 _SECONDS = 90
 _FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",

@@ -67,7 +67,7 @@ def test_a_page_is_quiet_asks_for_nothing_and_fits(
 
 
 @pytest.mark.skipif(
-    browser.axe() is None, reason="needs: axe-core (pip install --no-deps axe-playwright-python)"
+    browser.axe() is None, reason="install: axe-core (pip install --no-deps axe-playwright-python)"
 )
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("name", ALL)
@@ -82,7 +82,7 @@ def test_axe_finds_nothing_against_wcag_aa(
 
 
 @pytest.mark.skipif(
-    browser.axe() is None, reason="needs: axe-core (pip install --no-deps axe-playwright-python)"
+    browser.axe() is None, reason="install: axe-core (pip install --no-deps axe-playwright-python)"
 )
 def test_axe_would_find_a_picture_without_words(tmp_path: Path, chromium: browser.Browser) -> None:
     """The check above can fail."""
