@@ -24,7 +24,7 @@ from packaging.utils import canonicalize_name
 
 #: Licences that may be combined with Apache-2.0 in a dependency, by words that stand in them.
 ALLOWED = re.compile(
-    r"apache|bsd|\bmit\b|isc|mpl|mozilla|psf|python software foundation|zlib|unlicense|public domain|0bsd|cc0",
+    r"apache|bsd|\bmit\b|isc|mpl|mozilla|psf|python software|zlib|unlicense|public domain|0bsd|cc0",
     re.IGNORECASE,
 )
 REFUSED = re.compile(r"\bA?GPL|affero|proprietary", re.IGNORECASE)
