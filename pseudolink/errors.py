@@ -111,6 +111,18 @@ class MissingDependencyError(PseudolinkError):
     code = "PL-DEP-01"
 
 
+class ClusterError(PseudolinkError):
+    """A cluster does not answer, or a job of it failed; what the job held is not told."""
+
+    code = "PL-ENGINE-01"
+
+
+class PlanError(PseudolinkError):
+    """A plan of shards is damaged, or belongs to other inputs."""
+
+    code = "PL-ENGINE-02"
+
+
 class DoNotLinkError(ProblemsError, InputError):
     """Lines of a do-not-link list are no pair of people of the extract; nothing is encoded."""
 

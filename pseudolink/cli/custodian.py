@@ -14,13 +14,15 @@ from pseudolink.cli.common import (
     delimiter_option,
     emit,
     encoding_option,
+    engine_options,
     json_option,
     passphrase_option,
     progress,
     refusals,
+    require_engine,
     say,
 )
-from pseudolink.errors import KeyFileError, WrongKeyError
+from pseudolink.errors import KeyFileError, UsageError, WrongKeyError
 from pseudolink.roles.encoding import Options
 
 
@@ -73,6 +75,7 @@ def linkage_key_file(keys: Path) -> Path:
     show_default=True,
     help="Rows that a thread encodes at a time; more take more memory.",
 )
+@engine_options
 @click.option("--strict", is_flag=True, help="Refuse cells that break a rule instead of counting them.")
 @click.option("--audit", type=READABLE, help="Report of `pseudolink attack`, where the schema requires one.")
 @encoding_option
@@ -96,6 +99,8 @@ def encode(
     family_id: str,
     workers: int | None,
     chunk_rows: int,
+    engine: str,
+    cluster: str | None,
     strict: bool,
     audit: Path | None,
     encoding: str,
@@ -108,10 +113,21 @@ def encode(
     from pseudolink.keys.party import PartyKey
     from pseudolink.roles import custodian as role
 
+    require_engine(engine, cluster)
+    if engine == "spark" and passphrase_file is None:
+        raise UsageError("--engine spark needs --passphrase-file: executors read it, nothing is sent to them")
     phrase = ask_passphrase(passphrase_file)
     own = PartyKey.load(keys / f"{party}.party.key", phrase)
     if own.id != party:
         raise WrongKeyError(f"{party}.party.key holds the key of {own.id!r}")
+    linkage_file = linkage_key_file(keys)
+    linkage_key = LinkageKey.load(linkage_file, phrase)
+    away = None
+    if engine == "spark" and passphrase_file is not None:
+        from pseudolink.engines.spark import open_session
+        from pseudolink.roles.spark_encoding import SparkEncoder
+
+        away = SparkEncoder(open_session(cluster), linkage_file, passphrase_file, linkage_key)
     with progress() as report:
         report("encode", 0, 1)
         found = role.encode(
@@ -119,7 +135,7 @@ def encode(
             agreement=agreement,
             schema=schema,
             key=own,
-            linkage_key=LinkageKey.load(linkage_key_file(keys), phrase),
+            linkage_key=linkage_key,
             output=output,
             ledger=ledger or output.parent / "ledger.jsonl",
             columns=role.Columns(
@@ -130,7 +146,7 @@ def encode(
             ),
             objections=objections,
             do_not_link=do_not_link,
-            options=Options(strict=strict, workers=workers, chunk_rows=chunk_rows, audit=audit),
+            options=Options(strict=strict, workers=workers, chunk_rows=chunk_rows, audit=audit, away=away),
             encoding=encoding,
             delimiter=delimiter,
         )

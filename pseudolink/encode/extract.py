@@ -29,6 +29,10 @@ Passes = dict[str, PassColumns]
 #: ``run(function, chunks) -> results in order``: how an engine runs chunks.
 Run = Callable[[Callable[[Index], Passes], Sequence[Index]], Iterable[Passes]]
 
+#: ``away(cleaned, chunks) -> results in order``: an engine whose workers make encoders of their own,
+#: because a key is never sent to them.
+Away = Callable[[Cleaned, Sequence[Index]], Iterable[Passes]]
+
 CHUNK_ROWS = 50_000
 
 
@@ -107,9 +111,13 @@ def encode_to(
     *,
     run: Run = in_turn,
     chunk_rows: int = CHUNK_ROWS,
+    away: Away | None = None,
 ) -> Written:
     """
     Encode a cleaned extract into a file, chunk by chunk; memory does not hold the encodings.
+
+    Args:
+        away: encodes the chunks elsewhere, with the same keys; ``run`` is not used then.
 
     Raises:
         FloorError: more company than the schema's floor allows; the file is then of no use.
@@ -118,7 +126,7 @@ def encode_to(
     order = shuffled(cleaned.rows)
     ids = fresh_ids(cleaned.source)[order]
     with Writer(path) as writer:
-        for some, passes in _chunks(cleaned, schema, ring, order, ids, run, chunk_rows):
+        for some, passes in _chunks(cleaned, schema, ring, order, ids, run, chunk_rows, away):
             writer.write(Encodings(some, passes))
     names = [one.name for one in schema.passes]
     company = floor.measure_passes(ids, read_tokens(path, names))
@@ -144,10 +152,11 @@ def _chunks(
     ids: npt.NDArray[np.uint8],
     run: Run,
     chunk_rows: int,
+    away: Away | None = None,
 ) -> Iterator[tuple[npt.NDArray[np.uint8], Passes]]:
-    encoder = Encoder(cleaned, schema, ring)
     starts = range(0, max(cleaned.rows, 1), chunk_rows)
-    done = run(encoder.encode, [order[at : at + chunk_rows] for at in starts])
+    chunks = [order[at : at + chunk_rows] for at in starts]
+    done = away(cleaned, chunks) if away else run(Encoder(cleaned, schema, ring).encode, chunks)
     for at, passes in zip(starts, done, strict=True):
         yield ids[at : at + chunk_rows], passes
 

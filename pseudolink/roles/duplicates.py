@@ -13,7 +13,6 @@ import numpy as np
 
 from pseudolink.errors import UsageError
 from pseudolink.formats.candidates import Candidates, held
-from pseudolink.match import compare
 from pseudolink.resolve.clusters import MOST_DUPLICATES, Link, cluster
 from pseudolink.resolve.guards import twins
 from pseudolink.roles.linkage import Delivery
@@ -118,7 +117,7 @@ def _weight(one: Delivery, beside: Delivery) -> Floats:
     schema = one.schema
     none = np.zeros(0, dtype=np.int64)
     nobody = Candidates(none, none, none.astype(np.uint64), none)
-    pairs = compare.candidates(beside.encodings, one.encodings, schema)
+    pairs = one.joins.candidates(beside.encodings, one.encodings, schema)
     model = evidence.build(schema, [beside.chance, one.chance])
     fitted = estimate(model, pairs, (beside.alike, beside.shows), (nobody, one.shows))
     return weigh.weigh(fitted, one.alike, one.shows, one.shows).weight

@@ -7,7 +7,7 @@ The custodian's role calls it and seals the result; a rehearsal calls it with a 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -35,6 +35,9 @@ from pseudolink.schema import LinkageSchema, SchemaField
 #: ``derive(label, *context) -> 32 bytes``; the linkage key's ``derive``.
 Derive = Callable[..., bytes]
 
+#: ``away(schema, project, cleaned, chunks)``: as ``extract.Away``, for any schema and project.
+Away = Callable[[LinkageSchema, str, Cleaned, Sequence[encoding.Index]], Iterable[encoding.Passes]]
+
 
 @dataclass(frozen=True)
 class Options:
@@ -45,6 +48,7 @@ class Options:
     strict: refuse cells that break a rule, instead of counting them as missing.
     enforce_floor: refuse an extract above the security floor.
     audit: the report of an audit (`pseudolink attack`), for schemas that require one.
+    away: another engine that encodes chunks; None for the threads of this machine.
     """
 
     strict: bool = False
@@ -52,6 +56,7 @@ class Options:
     chunk_rows: int = encoding.CHUNK_ROWS
     enforce_floor: bool = True
     today: date | None = None
+    away: Away | None = None
     audit: Path | None = None
 
 
@@ -107,7 +112,10 @@ def encode_table_to(
         As :func:`encode_table`; the floor is always enforced.
     """
     cleaned, ring, run = _prepared(table, schema, derive, project, party, options, needed, source)
-    written = encoding.encode_to(path, cleaned, schema, ring, run=run, chunk_rows=options.chunk_rows)
+    away = partial(options.away, schema, project) if options.away else None
+    written = encoding.encode_to(
+        path, cleaned, schema, ring, run=run, chunk_rows=options.chunk_rows, away=away
+    )
     return written, cleaned
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import combinations
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,41 @@ def quiet(stage: str, done: int, total: int) -> None:
     """Report progress to nobody."""
 
 
+class Joins(Protocol):
+    """How an engine finds pairs; whatever engine it is, the result is the same."""
+
+    def candidates(
+        self,
+        left: Encodings,
+        right: Encodings,
+        schema: LinkageSchema,
+        *,
+        work: Work | None = None,
+        report: Callable[[int, int], None] | None = None,
+    ) -> Candidates:
+        """As ``compare.candidates``."""
+        ...
+
+    def company(self, one: Encodings, schema: LinkageSchema) -> Candidates:
+        """As ``compare.company``."""
+        ...
+
+    def shows(self, encodings: Encodings, schema: LinkageSchema) -> Presence:
+        """As ``compare.shows``."""
+        ...
+
+
+class LocalJoins:
+    """On this machine."""
+
+    candidates = staticmethod(compare.candidates)
+    company = staticmethod(compare.company)
+    shows = staticmethod(compare.shows)
+
+
+LOCAL = LocalJoins()
+
+
 @dataclass(frozen=True)
 class Delivery:
     """
@@ -44,6 +79,7 @@ class Delivery:
     company: the floor as its manifest states it (``floor.Company.to_json``).
     coverage: field -> rows that have a value, as its manifest states it.
     merged: record ID -> the IDs of all its duplicates and itself, where duplicates became one.
+    joins: where pairs are found.
     """
 
     party: str
@@ -54,6 +90,7 @@ class Delivery:
     coverage: dict[str, int]
     schema: LinkageSchema
     merged: Mapping[bytes, tuple[bytes, ...]] = field(default_factory=dict)
+    joins: Joins = field(default=LOCAL, repr=False, compare=False)
 
     @property
     def records(self) -> int:
@@ -63,12 +100,12 @@ class Delivery:
     @cached_property
     def alike(self) -> Candidates:
         """Pairs of this party's own rows that share a token."""
-        return compare.company(self.encodings, self.schema)
+        return self.joins.company(self.encodings, self.schema)
 
     @cached_property
     def shows(self) -> Presence:
         """What its rows could show."""
-        return compare.shows(self.encodings, self.schema)
+        return self.joins.shows(self.encodings, self.schema)
 
 
 @dataclass(frozen=True)
@@ -148,7 +185,7 @@ def link_pair(
     title = f"link {left.party} and {right.party}"
     report(title, 0, 4)
     joining = f"match {left.party} and {right.party}"
-    pairs = compare.candidates(
+    pairs = left.joins.candidates(
         left.encodings, right.encodings, schema, work=work, report=partial(report, joining)
     )
     report(title, 1, 4)

@@ -21,7 +21,7 @@ from pseudolink.formats.statistics import Statistics
 from pseudolink.formats.stored import open_stored
 from pseudolink.keys.party import PartyKey
 from pseudolink.match.compare import largest_component
-from pseudolink.roles.linkage import Delivery, Report
+from pseudolink.roles.linkage import LOCAL, Delivery, Joins, Report
 from pseudolink.roles.stated import statistics_problems
 from pseudolink.schema import LinkageSchema
 from pseudolink.seal.package import file_digest, open_package
@@ -35,6 +35,7 @@ def open_all(
     key: PartyKey,
     today: date,
     report: Report,
+    joins: Joins = LOCAL,
 ) -> tuple[list[Delivery], dict[str, str]]:
     """Every delivery, the cohort's first, and the digest of every package by party."""
     manifests: list[Manifest] = []
@@ -47,7 +48,7 @@ def open_all(
             package, plain, agreement=agreed, recipient=key, artefact="encodings", today=today
         )
         manifests.append(manifest)
-        deliveries.append(_delivery(plain, manifest, agreed, design))
+        deliveries.append(_delivery(plain, manifest, agreed, design, joins))
         digests[manifest.sender] = file_digest(package)
     report("open", len(packages), len(packages))
     problems = _mixed(manifests, agreed)
@@ -73,7 +74,9 @@ def _mixed(manifests: Sequence[Manifest], agreed: Agreement) -> list[Problem]:
     return problems
 
 
-def _delivery(plain: Path, manifest: Manifest, agreed: Agreement, design: LinkageSchema) -> Delivery:
+def _delivery(
+    plain: Path, manifest: Manifest, agreed: Agreement, design: LinkageSchema, joins: Joins
+) -> Delivery:
     encodings = open_stored(plain, design.layout)
     statistics: dict[str, Any] = dict(manifest.statistics)
     width = encodings.records.shape[1]
@@ -91,6 +94,7 @@ def _delivery(plain: Path, manifest: Manifest, agreed: Agreement, design: Linkag
         statistics["company"],
         dict(statistics["coverage"]),
         design,
+        joins=joins,
     )
     _require_floor(delivery)
     return delivery

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
+from typing import Protocol
 
 from pseudolink import files
 from pseudolink.agreement import Agreement, load_signed, require_own_key, today_utc
 from pseudolink.errors import (
     LinkageError,
     NotPermittedError,
+    PlanError,
 )
 from pseudolink.formats import linkmap, reviews
 from pseudolink.formats.manifest import Manifest
@@ -30,11 +32,13 @@ from pseudolink.match.expect import expect as expected
 from pseudolink.match.shards import Work
 from pseudolink.report.linkage import render
 from pseudolink.resolve.clusters import MOST_DUPLICATES
-from pseudolink.roles import duplicates
+from pseudolink.roles import duplicates, shard_plan
 from pseudolink.roles.candidates import candidates_table, expected_of
 from pseudolink.roles.explaining import MODEL_FILE, model_of
 from pseudolink.roles.linkage import (
+    LOCAL,
     Delivery,
+    Joins,
     PairLinkage,
     Report,
     ends,
@@ -57,6 +61,16 @@ CANDIDATES_FILE = "candidates.parquet"
 ENGINE = "local"
 #: Code of the warning that groups of duplicates reached the cap (resolution-v1, 6.6).
 CAPPED = "PL-RESOLVE-01"
+
+
+class Engine(Protocol):
+    """Where a linkage is done: ``name`` as the report says it."""
+
+    name: str
+
+    def joins(self, folder: Path, memory: int | None) -> Joins:
+        """How it finds pairs of encodings that lie in ``folder``."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -108,6 +122,8 @@ def link(
     rules: Rules | None = None,
     candidates: bool = False,
     memory: int | None = None,
+    engine: Engine | None = None,
+    shards: Path | None = None,
     today: date | None = None,
     report: Report = quiet,
 ) -> Linked:
@@ -122,31 +138,36 @@ def link(
         output: new folder; gets the link map sealed to the releaser, and the operator's report.
         min_precision, threshold: see ``linkage.link_pair``.
         rules: how links are resolved. candidates: leave the operator a file for clerical review.
-        memory: bytes that the join may take; half of the machine's when None.
+        memory: bytes that the join may take; half of the machine's when None. With another engine,
+            bytes that one of its tasks may join.
+        engine: where pairs are found; this machine when None. The result is the same.
+        shards: plan of shards (``shard_plan``); those that are finished are taken from it.
 
     Raises:
         PseudolinkError: whatever does not fit; no output is left then.
     """
     files.refuse_existing(output)
     today = today or today_utc()
-    agreed, design = _allowed(packages, agreement, schema, key, today)
+    agreed, design = allowed(packages, agreement, schema, key, today)
     with files.new_folder(output) as folder:
         opened = folder / "opened"
         opened.mkdir(mode=0o700)
-        deliveries, digests = open_all(packages, opened, agreed, design, key, today, report)
+        joins = engine.joins(opened, memory) if engine else LOCAL
+        deliveries, digests = open_all(packages, opened, agreed, design, key, today, report, joins)
         rules = rules or Rules()
         require_known(rules.labels, [one.encodings for one in deliveries])
         merged, told = duplicates.merge(deliveries, rules)
+        planned = _planned(shards, digests, agreed, design)
         with files.work_folder(output, _decides(digests, agreed, design, merged)) as place:
             linkages = link_all(
                 merged,
                 min_precision=min_precision,
                 threshold=threshold,
                 rules=rules,
-                work=Work(place, memory or half_of_memory()),
+                work=planned or Work(place, memory or half_of_memory()),
                 report=report,
             )
-        summary = _summary(deliveries, linkages, agreed, today)
+        summary = _summary(deliveries, linkages, agreed, today, engine.name if engine else ENGINE)
         plain = folder / "plain.parquet"
         people = people_of(linkages)
         found = link_map(linkages, people)
@@ -238,12 +259,12 @@ def expect(
     """
     files.refuse_existing(output)
     today = today or today_utc()
-    agreed, design = _allowed(packages, agreement, schema, key, today)
+    agreed, design = allowed(packages, agreement, schema, key, today)
     with files.scratch_folder(output) as folder:
         deliveries, _ = open_all(packages, folder, agreed, design, key, today, report)
-        allowed = memory or half_of_memory()
+        most = memory or half_of_memory()
         return {
-            (left.party, right.party): expected(left.encodings, right.encodings, allowed)
+            (left.party, right.party): expected(left.encodings, right.encodings, most)
             for left, right in ends(deliveries, every_pair=every_pair)
         }
 
@@ -256,9 +277,15 @@ def half_of_memory() -> int:
         return 2 << 30
 
 
-def _allowed(
+def allowed(
     packages: Sequence[Path], agreement: Path, schema: Path, key: PartyKey, today: date
 ) -> tuple[Agreement, LinkageSchema]:
+    """
+    The agreement and the schema, where the operator may link these packages under them.
+
+    Raises:
+        PseudolinkError: whatever is wrong with the agreement, the key or the schema.
+    """
     agreed = load_signed(agreement, today)
     party = require_own_key(agreed, key)
     if party.role != "operator":
@@ -283,8 +310,30 @@ def _decides(
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
 
 
+def _planned(
+    shards: Path | None,
+    digests: Mapping[str, str],
+    agreed: Agreement,
+    design: LinkageSchema,
+) -> Work | None:
+    """Where the shards of a plan are."""
+    if shards is None:
+        return None
+    plan = shard_plan.load(shards)
+    if plan.inputs != shard_plan.inputs_of(digests, agreed.digest, design.digest):
+        raise PlanError(
+            "the plan of shards was made for other packages, another agreement or another version",
+            advice="Make it again: pseudolink shards plan.",
+        )
+    return plan.work
+
+
 def _summary(
-    deliveries: Sequence[Delivery], linkages: Sequence[PairLinkage], agreed: Agreement, today: date
+    deliveries: Sequence[Delivery],
+    linkages: Sequence[PairLinkage],
+    agreed: Agreement,
+    today: date,
+    engine: str,
 ) -> LinkageSummary:
     return LinkageSummary(
         project=agreed.project,
@@ -293,7 +342,7 @@ def _summary(
         schema=agreed.schema,
         software=f"pseudolink {version('pseudolink')}",
         created=today.isoformat(),
-        engine=ENGINE,
+        engine=engine,
         parties=tuple(party_summary(one, linkages) for one in deliveries),
         pairs=tuple(pair_summary(one) for one in linkages),
     )
