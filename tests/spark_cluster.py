@@ -83,7 +83,9 @@ def cluster(folder: Path) -> Iterator[Cluster]:
         "SPARK_LOCAL_IP": "127.0.0.1",
         "SPARK_LOCAL_DIRS": str(local),
         "PYSPARK_PYTHON": sys.executable,
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")]),
+        "PYTHONPATH": os.pathsep.join(
+            [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "match"), os.environ.get("PYTHONPATH", "")]
+        ),
     }
     port, page = _free_port(), _free_port()
     address = f"spark://127.0.0.1:{port}"

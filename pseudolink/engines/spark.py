@@ -14,6 +14,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -92,11 +93,24 @@ def jobs(what: str) -> Iterator[None]:
 
 
 def _failed(what: str, error: Exception) -> ClusterError:
+    # A condition is a name out of Spark's list, such as PATH_NOT_FOUND; the text may hold anything.
+    condition = getattr(error, "getCondition", lambda: None)() or type(error).__name__
     return ClusterError(
-        f"a job of the cluster failed while it was to {what} ({type(error).__name__})",
+        f"a job of the cluster failed while it was to {what} ({condition})",
         advice="Its executors need this version of pseudolink, and must see the same files under the same "
         "paths; the log of the failed task on the cluster has the rest.",
     )
+
+
+def address_of(path: Path) -> str:
+    """
+    How a cluster reads a file that this machine sees under ``path``.
+
+    A volume of Databricks is one path everywhere and takes no scheme; elsewhere, without ``file:``, a
+    cluster would look in its own file system.
+    """
+    whole = str(path.absolute())
+    return whole if whole.startswith(("/Volumes/", "/Workspace/")) else f"file://{whole}"
 
 
 def collected(frame: DataFrame) -> pa.Table:

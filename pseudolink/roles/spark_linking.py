@@ -236,7 +236,7 @@ class SparkJoins:
             columns += [col(f"`{name}.filter`").alias(f"f{number}")] if width else []
         # A folder called "party=x" on the way must not become a column.
         reader = self.session.read.option("recursiveFileLookup", "true")
-        return reader.parquet(path.absolute().as_uri()).select(*columns)
+        return reader.parquet(spark.address_of(path)).select(*columns)
 
     def _dealt(self, one: Encodings, layout: Layout, parts: int) -> DataFrame:
         widths = tuple(layout.values())

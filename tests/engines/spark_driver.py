@@ -9,8 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent.parent / "match")]
-
 import numpy as np
 from reference_linkage import cleaned_of, schema_of
 from test_shards import SCHEMA, party, same
@@ -24,7 +22,7 @@ from pseudolink.formats.encodings import Encodings, PassColumns
 from pseudolink.formats.stored import open_stored
 from pseudolink.keys import vault
 from pseudolink.keys.linkage import LinkageKey
-from pseudolink.match import compare, join
+from pseudolink.match import compare
 from pseudolink.roles.spark_encoding import SparkEncoder
 from pseudolink.roles.spark_linking import SparkJoins
 
@@ -55,8 +53,6 @@ def parity(session: Any, folder: Path) -> dict[str, Any]:
         rows = [(0, 5), (1, 1), (60, 90), (300, 200), (150, 400), (200, 200)][seed]
         left = party(rng, rows[0], max(rows[0] // 3, 1), versions=seed % 2 == 0)
         right = party(rng, rows[1], max(rows[0] // 3, 1))
-        if seed == 5:
-            join.MOST_BLOCK_PAIRS = 2_000  # on executors it is a million: see below
         place = folder / f"case{seed}"
         place.mkdir()
         if seed >= 3:  # from files, as the operator has them
@@ -64,8 +60,6 @@ def parity(session: Any, folder: Path) -> dict[str, Any]:
                 files.save(one, place / f"{name}=x.parquet")
             left, right = (open_stored(place / f"{n}=x.parquet", SCHEMA.layout) for n in "ab")
         joins = SparkJoins(session, place, memory=[10**9, 2_000, 8_000][seed % 3])
-        if seed == 5:
-            join.MOST_BLOCK_PAIRS = 1_000_000
         found = joins.candidates(left, right, SCHEMA)
         assert same(found, compare.candidates(left, right, SCHEMA)), seed
         if len(compare.first_rows(left) if compare.first_rows(left) is not None else []) == 0:
@@ -86,19 +80,12 @@ def parity(session: Any, folder: Path) -> dict[str, Any]:
     return {"cases": cases, "pairs": pairs, "giants": giants, "executors": executors(session)}
 
 
-def where(batches: Any) -> Any:
-    import pyarrow as pa
-
-    for batch in batches:
-        yield pa.RecordBatch.from_arrays([pa.array([os.getppid()] * batch.num_rows)], names=["process"])
-
-
 def executors(session: Any) -> int:
     """Processes that tasks ran in."""
-    import time
 
     def slow(batches: Any) -> Any:
         import os as system
+        import time
 
         import pyarrow as arrow
 
@@ -183,7 +170,7 @@ def essnet(session: Any, folder: Path) -> dict[str, Any]:
     schema = schema_of(
         [
             ["dob", "surname.soundex"],
-            ["postcode", "names.soundex_sorted"] if False else ["postcode", "forename.soundex"],
+            ["postcode", "forename.soundex"],
             (["dob.year", "sex", "surname.soundex"], ["forename"]),
         ],
         filters={"forename": {"bits": 256, "budget": 100}},
