@@ -34,7 +34,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return build(tmp_path_factory.mktemp("project") / "demo", 400)
+    return build(tmp_path_factory.mktemp("project") / "demo", 600)
 
 
 def drive(cluster: Cluster, *arguments: object) -> subprocess.CompletedProcess[str]:
