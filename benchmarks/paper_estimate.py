@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from _machine import header
+from _machine import header, show
 
 from pseudolink.encode.tokens import KeyRing, encode_chunk
 from pseudolink.engines import spark
@@ -187,15 +187,14 @@ def main() -> None:
     if given.json:
         print(json.dumps({"seed": SEED, "measured": found, "estimated": guess}, indent=1))
         return
-    print(header())
+    show(header("pyspark"))
+    ratio = found["spark_us"] / found["local_us"]
     print(
         f"seed {SEED}; measured on {given.rows:,} x {given.rows:,} records, {given.passes} passes, one core:"
     )
     print(f"  encoding     {found['encode_us']:8.2f} us a record")
-    print(
-        f"  Spark join   {found['spark_us']:8.2f} us a token, {found['spark_us'] / found['local_us']:.1f} times"
-    )
     print(f"  local join   {found['local_us']:8.2f} us a token")
+    print(f"  Spark join   {found['spark_us']:8.2f} us a token, {ratio:.1f} times the local one")
     print(f"  shuffle      {found['token_bytes']:8.1f} bytes a token")
     print(f"estimated for {given.left:,} x {given.right:,}:")
     for name, value in guess.items():
