@@ -6,19 +6,14 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
+
+from pseudolink.report.environment import environment
 
 
 @cache
 def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("pseudolink.report", "templates"),
-        # Names and purposes come from files that others wrote.
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    return environment()
 
 
 def render(template: str, **values: Mapping[str, Any]) -> str:
