@@ -17,10 +17,7 @@ from typing import Any
 
 from pseudolink import files
 from pseudolink.agreement import Agreement, load_signed, require_own_key, today_utc
-from pseudolink.errors import (
-    LinkageError,
-    NotPermittedError,
-)
+from pseudolink.errors import LinkageError, NotPermittedError
 from pseudolink.formats import linkmap, reviews
 from pseudolink.formats.manifest import Manifest
 from pseudolink.formats.summary import LinkageSummary
@@ -60,8 +57,6 @@ CANDIDATES_FILE = "candidates.parquet"
 ENGINE = "local"
 #: Code of the warning that groups of duplicates reached the cap (resolution-v1, 6.6).
 CAPPED = "PL-RESOLVE-01"
-#: Code of the warning that decoys hide duplicates from whoever looks for them (6.6).
-HIDDEN = "PL-RESOLVE-02"
 
 
 @dataclass(frozen=True)
@@ -241,15 +236,6 @@ def _resolved(
         for one in told
         if one.capped
     ]
-    warnings += [
-        (
-            HIDDEN,
-            f"{one.party}: no duplicates were found, and with decoys hardly any can be: they divide the "
-            "tokens of such records between them; its custodian can tell them by known links",
-        )
-        for one in told
-        if not one.groups and linkages[0].left.schema.floor.decoys
-    ]
     return Resolution(
         links={party: len(joined) for party, joined in people.joined.items()},
         carried=dict(people.carried),
@@ -331,11 +317,9 @@ def _allowed(
 def _decides(given: Opened, agreed: Agreement, design: LinkageSchema, deliveries: Sequence[Delivery]) -> str:
     """One digest of all that decides what a join finds: other inputs, other finished shards."""
     # Records that are withdrawn are gone, and duplicates are one record.
-    records = {one.party: hashlib.sha256(one.encodings.records.tobytes()).hexdigest() for one in deliveries}
-    older = (
-        None if given.older is None else hashlib.sha256(given.older.encodings.records.tobytes()).hexdigest()
-    )
-    inputs = [*given.digests.items(), older, agreed.digest, design.digest, version("pseudolink"), records]
+    joined = [*deliveries, *([] if given.older is None else [given.older])]
+    records = [(one.party, hashlib.sha256(one.encodings.records.tobytes()).hexdigest()) for one in joined]
+    inputs = [*given.digests.items(), agreed.digest, design.digest, version("pseudolink"), records]
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
 
 
