@@ -19,6 +19,7 @@ from pseudolink import files
 from pseudolink.agreement import load_agreement, sign_agreement, today_utc, verify_signatures
 from pseudolink.errors import UsageError
 from pseudolink.formats import linkmap
+from pseudolink.formats.released import PARQUET
 from pseudolink.keys.linkage import LinkageKey
 from pseudolink.keys.party import PartyKey
 from pseudolink.keys.release import ReleaseKey
@@ -213,7 +214,7 @@ def run(
         objections,
         agencies,
         cohort_company,
-        folder / RELEASER / "release" / releaser.PARQUET,
+        folder / RELEASER / "release" / PARQUET,
         folder / OPERATOR / "linkage" / operator.REPORT_FILE,
         folder,
     )

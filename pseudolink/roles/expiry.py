@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pseudolink.errors import KeyFileError
+from pseudolink.formats import released
 from pseudolink.keys import destruction
 from pseudolink.keys.party import PartyKey
 from pseudolink.ledger import chain
@@ -135,19 +136,13 @@ def destroy(
     return gone
 
 
-#: What a release has beside its tables (release-v1, sections 3 and 6).
-_BESIDE = ("codebook.csv", "dictionary.csv", "disclosure.json", "linkage.csv", "linkage.json")
-
-
 def _release(description: Path) -> None:
     """The files of a release; whatever else people put into its folder is not for software to judge."""
     folder = description.parent
     further = json.loads(description.read_bytes()).get("further", {})
-    tables = {f"{name}.{kind}" for name in further for kind in ("parquet", "csv")}
     # The description last: a run that is killed before finds the release again.
     for path in sorted(folder.iterdir(), key=lambda one: (one == description, one.name)):
-        ours = path.name in tables or path.name in _BESIDE or path.name.startswith("release")
-        if ours and path.is_file() and not path.is_symlink():
+        if released.is_file_of(path.name, further) and path.is_file() and not path.is_symlink():
             destruction.overwrite(path)
     if not any(folder.iterdir()):
         folder.rmdir()

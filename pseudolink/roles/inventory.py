@@ -21,6 +21,7 @@ from pseudolink.agreement import Agreement, parse_agreement
 from pseudolink.errors import PseudolinkError
 from pseudolink.formats.manifest import Manifest, is_date
 from pseudolink.formats.receipt import Receipt
+from pseudolink.formats.released import DESCRIPTION
 from pseudolink.keys import certificate, places, vault
 from pseudolink.keys.certificate import Certificate
 from pseudolink.ledger import chain
@@ -123,7 +124,7 @@ def _look(found: Inventory, path: Path, root: Path) -> None:
             found.broken.append((path, error.message))
     elif path.suffix == ".toml" or b'"pseudolink/token-key/1"' in start:
         _toml(found, path, root, status)
-    elif path.name == "release.json":
+    elif path.name == DESCRIPTION:
         _release(found, path)
     elif path.name.casefold() in PASSPHRASE_NAMES and status.st_size <= vault.LONGEST_PASSPHRASE * 4:
         found.passphrases.append((path, places.readers(status.st_mode), _exposed(status)))

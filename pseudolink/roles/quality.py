@@ -19,13 +19,12 @@ import pyarrow.csv
 
 from pseudolink.agreement import Agreement
 from pseudolink.formats.manifest import Manifest
+from pseudolink.formats.released import LINKAGE, LINKAGE_TABLE
 from pseudolink.release.microdata.rules import Rules
 from pseudolink.release.rates import FEWEST, ROUNDED_TO, Rate, linkage_rates
 from pseudolink.roles.arrivals import Arrived
 
 FORMAT: Final = "pseudolink/linkage-quality/1"
-FILE: Final = "linkage.json"
-TABLE: Final = "linkage.csv"
 #: (guideline, item, what it asks for, where the answer stands)
 ITEMS: Final = (
     ("RECORD", "1.3", "whether databases were linked, in title or abstract", "parties"),
@@ -80,11 +79,11 @@ def write(
         "rates": [asdict(one) for one in rates],
         "items": [dict(zip(("guideline", "item", "asks_for", "here"), one, strict=True)) for one in ITEMS],
     }
-    (folder / FILE).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    (folder / LINKAGE).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
     kinds = {"records": pa.int64(), "linked": pa.int64(), "rate": pa.int64()}
     columns = {
         one.name: pa.array([getattr(r, one.name) for r in rates], kinds.get(one.name, pa.string()))
         for one in fields(Rate)
     }
-    pa.csv.write_csv(pa.table(columns), folder / TABLE)
-    return [FILE, TABLE]
+    pa.csv.write_csv(pa.table(columns), folder / LINKAGE_TABLE)
+    return [LINKAGE, LINKAGE_TABLE]

@@ -20,6 +20,7 @@ from pseudolink import files
 from pseudolink.agreement import Agreement, load_signed, require_own_key, today_utc
 from pseudolink.errors import NotAcceptedError, NotPermittedError, UsageError
 from pseudolink.formats import payload as payloads
+from pseudolink.formats.released import CODEBOOK, DESCRIPTION, DICTIONARY, DISCLOSURE, PARQUET, PEOPLE
 from pseudolink.keys.party import PartyKey
 from pseudolink.keys.release import ReleaseKey
 from pseudolink.ledger import chain
@@ -44,14 +45,7 @@ from pseudolink.roles.exchange import Exchange
 from pseudolink.seal.package import file_digest
 
 FORMAT = "pseudolink/release/1"
-PEOPLE = "release"
-PARQUET = "release.parquet"
-CSV = "release.csv"
 FAMILIES = "families"
-DESCRIPTION = "release.json"
-DISCLOSURE = "disclosure.json"
-DICTIONARY = "dictionary.csv"
-CODEBOOK = "codebook.csv"
 
 #: ``accept(report) -> whether the releaser accepts what the disclosure rules did and left``.
 Accept = Callable[[dict[str, Any]], bool]

@@ -17,6 +17,7 @@ from pseudolink.agreement import today_utc
 from pseudolink.clean.reader import read_extract
 from pseudolink.errors import InputError, Problem, TableInputError
 from pseudolink.formats import payload as payloads
+from pseudolink.formats.released import DESCRIPTION
 from pseudolink.release.tables import history, written
 from pseudolink.release.tables.cells import key_of
 from pseudolink.release.tables.definition import Definition, Profile, require_sound
@@ -26,7 +27,6 @@ from pseudolink.report.tables import Sheet, render
 from pseudolink.seal.package import file_digest
 
 DEFINITIONS: Final = "pseudolink/tables/1"
-DESCRIPTION: Final = "release.json"
 LEDGER: Final = "tables.jsonl"
 
 

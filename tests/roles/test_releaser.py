@@ -21,6 +21,7 @@ from pseudolink.errors import (
     PseudolinkError,
     ReleaseError,
 )
+from pseudolink.formats import released
 from pseudolink.keys.release import ReleaseKey
 from pseudolink.ledger import chain
 from pseudolink.roles import custodian, operator, releaser
@@ -60,7 +61,7 @@ def test_everybody_of_the_cohort_is_in_it_under_a_pseudonym(project: Project, tm
     """The pseudonym is the release key's; the attributes are that person's own."""
     made = release(project, tmp_path)
     rows = pq.read_table(made.parquet).to_pylist()
-    described = json.loads((made.folder / releaser.DESCRIPTION).read_text())
+    described = json.loads((made.folder / released.DESCRIPTION).read_text())
     own = KEY.of_release("demo", described["recipient"], described["release"])
     people = council(project)
     assert len(rows) == len(people)
@@ -101,7 +102,7 @@ def test_attributes_of_other_parties_are_there_where_somebody_is_linked_and_only
 def test_parquet_and_csv_hold_the_same(project: Project, tmp_path: Path) -> None:
     found = release(project, tmp_path)
     table = pq.read_table(found.parquet).to_pandas()
-    again = pd.read_csv(found.folder / releaser.CSV, dtype=str, keep_default_na=False)
+    again = pd.read_csv(found.folder / released.CSV, dtype=str, keep_default_na=False)
     assert list(again.columns) == list(table.columns)
     assert list(again["programme_id"]) == list(table["programme_id"])
     assert (again["offending_linked"] == "true").tolist() == table["offending_linked"].tolist()
@@ -111,7 +112,7 @@ def test_parquet_and_csv_hold_the_same(project: Project, tmp_path: Path) -> None
 def test_the_description_carries_purpose_statement_and_expiry(project: Project, tmp_path: Path) -> None:
     """P2, P3, P5, P8: what may not be done with it travels with it; it never says anonymous."""
     found = release(project, tmp_path)
-    described = json.loads((found.folder / releaser.DESCRIPTION).read_text())
+    described = json.loads((found.folder / released.DESCRIPTION).read_text())
     agreed = load_signed(project.agreement)
     assert described["purpose"] == agreed.purpose
     assert described["expires"] == agreed.expires.isoformat()
@@ -145,9 +146,9 @@ def test_no_record_id_and_no_person_id_is_in_a_release(project: Project, tmp_pat
         recipient=project.party_key(RELEASER),
         artefact="link_map",
     )
-    released = pq.read_table(found.parquet)
-    assert all(str(t) != "fixed_size_binary[16]" for t in released.schema.types)
-    shown = (found.folder / releaser.CSV).read_bytes()
+    table = pq.read_table(found.parquet)
+    assert all(str(t) != "fixed_size_binary[16]" for t in table.schema.types)
+    shown = (found.folder / released.CSV).read_bytes()
     for row in linkmap.load(tmp_path / "map.parquet").to_pylist():
         for secret in (row["record"], row["person"]):
             assert secret not in shown
@@ -160,7 +161,7 @@ def test_the_receipt_names_what_went_in_and_what_came_out(project: Project, tmp_
     assert receipt.step == "release"
     assert receipt.details["link_map"] == file_digest(project.link_map)
     assert receipt.details["payloads"] == {p: file_digest(project.payload(p)) for p in sorted(CUSTODIANS)}
-    for name in (releaser.PARQUET, releaser.CSV):
+    for name in (released.PARQUET, released.CSV):
         assert receipt.details[name] == file_digest(found.folder / name)
 
 
@@ -198,7 +199,7 @@ def test_programme_ids_are_carried_as_supplied_when_the_agreement_says_why(
     extract = pd.read_csv(copied.extract("council"), dtype=str)
     assert set(table.column("programme_id").to_pylist()) == set(extract["programme_id"])
     assert not set(table.column("family_id").to_pylist()) & set(extract["family_id"])
-    described = json.loads((found.folder / releaser.DESCRIPTION).read_text())
+    described = json.loads((found.folder / released.DESCRIPTION).read_text())
     assert described["programme_ids_reason"] == reason
     assert described["release_key"] is None
 
