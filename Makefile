@@ -30,6 +30,7 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --editable . --group dev
 	$(BIN)/python -m pip install --quiet --no-deps clkhash==0.18.3 # its pins forbid our cryptography
+	-$(BIN)/python -m pip install --quiet --no-deps axe-playwright-python # tests of pages skip without it
 	@touch $@
 
 # System packages that tests use: installed where that can be done, else those tests skip and say so.

@@ -74,5 +74,5 @@ def rates(
         + (f"{one.records:>9,}{one.linked:>9,}{one.rate:>6} %" if one.records is not None else f"{'-':>9}")
         for one in found
     ]
-    lines += ["", f"table: {output / role.FILE}"]
+    lines += ["", f"table: {output / role.FILE}", f"page:  {output / role.PAGE}"]
     emit({"rates": [asdict(one) for one in found]}, "\n".join(lines), as_json=as_json)

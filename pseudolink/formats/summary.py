@@ -50,6 +50,21 @@ class PassCount:
 
 
 @dataclass(frozen=True)
+class PartyDetail:
+    """
+    What the charts of one party show beside its counts.
+
+    blocks: least size of a class of blocks, up to the next class's, and how many blocks of all
+    passes are in it; a block is the rows of the party under one token. unlinkable: threshold on the
+    match probability, and records that even an exact copy of themselves would not reach.
+    """
+
+    __pydantic_config__ = _STRICT
+    blocks: tuple[tuple[Count, Count], ...]
+    unlinkable: tuple[tuple[Share, Count], ...]
+
+
+@dataclass(frozen=True)
 class PartySummary:
     """
     One party's encodings.
@@ -68,6 +83,7 @@ class PartySummary:
     unlinkable: Count
     coverage: tuple[tuple[Text, Count], ...]
     passes: tuple[PassCount, ...]
+    detail: PartyDetail | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +133,45 @@ class GiantCount:
 
 
 @dataclass(frozen=True)
+class PassFound:
+    """
+    What one pass found for a pair of parties.
+
+    alone: candidate pairs that no other pass brings. links: links that share its token.
+    links_alone: links that share no other token.
+    """
+
+    __pydantic_config__ = _STRICT
+    name: Text
+    alone: Count
+    links: Count
+    links_alone: Count
+
+
+@dataclass(frozen=True)
+class Step:
+    """
+    What one point of the curve adds to the point before it, which has the next higher threshold.
+
+    weight: least match weight, in bits, of all links at or above the threshold. bins: number of a
+    bin of the histogram, and links in it that are new.
+    """
+
+    __pydantic_config__ = _STRICT
+    weight: Number
+    bins: tuple[tuple[Count, Count], ...]
+
+
+@dataclass(frozen=True)
+class PairDetail:
+    """What the charts of one linkage show beside its counts: a step for every point of the curve."""
+
+    __pydantic_config__ = _STRICT
+    passes: tuple[PassFound, ...]
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
 class PairSummary:
     """
     One party linked with another (IDs of parties).
@@ -151,6 +206,7 @@ class PairSummary:
     passes: tuple[tuple[Text, Count], ...]
     histogram: tuple[Bin, ...]
     curve: tuple[CurvePoint, ...]
+    detail: PairDetail | None = None
     giants: tuple[GiantCount, ...] = ()
 
 
@@ -183,7 +239,11 @@ class ExtensionSummary:
 
 @dataclass(frozen=True)
 class LinkageSummary:
-    """One linkage: agreement and schema are digests; created is an ISO date."""
+    """
+    One linkage: agreement and schema are digests; created is an ISO date.
+
+    clusters: records of all parties that are one person, and how many people have so many.
+    """
 
     __pydantic_config__ = _STRICT
     project: Text
@@ -196,6 +256,7 @@ class LinkageSummary:
     parties: tuple[PartySummary, ...]
     pairs: tuple[PairSummary, ...]
     extends: ExtensionSummary | None = None
+    clusters: tuple[tuple[Count, Count], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The summary as JSON-able data; :func:`from_json` reads it back."""
@@ -226,6 +287,9 @@ def _sums(summary: LinkageSummary) -> Iterator[Problem]:
         for j, (_, count) in enumerate(party.coverage):
             if count > party.rows:
                 yield Problem(f"{here}.coverage[{j}]", "more than the party's records")
+        for j, (_, count) in enumerate(party.detail.unlinkable if party.detail else ()):
+            if count > party.rows:
+                yield Problem(f"{here}.detail.unlinkable[{j}]", "more than the party's records")
         for j, one in enumerate(party.passes):
             if one.tokens > party.rows:
                 yield Problem(f"{here}.passes[{j}].tokens", "more than the party's records")
@@ -257,6 +321,20 @@ def _sums(summary: LinkageSummary) -> Iterator[Problem]:
                 yield Problem(f"{here}.histogram[{j}]", "low is not below high")
             if one_bin.accepted > one_bin.pairs:
                 yield Problem(f"{here}.histogram[{j}].accepted", "more than the pairs of the bin")
+        if pair.detail is not None:
+            yield from _detail(pair, pair.detail, f"{here}.detail")
+
+
+def _detail(pair: PairSummary, detail: PairDetail, here: str) -> Iterator[Problem]:
+    for j, one in enumerate(detail.passes):
+        if one.alone > pair.candidates or one.links > pair.links or one.links_alone > one.links:
+            yield Problem(f"{here}.passes[{j}]", "more pairs or links than there are")
+    if [one.name for one in detail.passes] != [name for name, _ in pair.passes]:
+        yield Problem(f"{here}.passes", "not the passes of the linkage")
+    if len(detail.steps) != len(pair.curve):
+        yield Problem(f"{here}.steps", "not as many as points of the curve")
+    elif any(number >= len(pair.histogram) for step in detail.steps for number, _ in step.bins):
+        yield Problem(f"{here}.steps", "a bin that the histogram does not have")
 
 
 def _extension(found: ExtensionSummary) -> Iterator[Problem]:

@@ -9,9 +9,9 @@ too. Series differ by dashes and are labelled where they stand, not by colour al
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Final
+from typing import Any, Final
 
 from markupsafe import Markup
 
@@ -58,11 +58,20 @@ def _rect(x: float, y: float, width: float, height: float, kind: str) -> str:
     )
 
 
-def _svg(ident: str, height: float, title: str, description: str, parts: Sequence[str]) -> Markup:
+def _svg(
+    ident: str,
+    height: float,
+    title: str,
+    description: str,
+    parts: Sequence[str],
+    scale: Mapping[str, float] | None = None,
+) -> Markup:
+    """``scale``: what a script of the page must know to move things, by name."""
     name = escape(ident)
+    known = "".join(f' data-{key}="{value:.10g}"' for key, value in (scale or {}).items())
     head = (
-        f'<svg viewBox="0 0 {WIDTH} {number(height)}" role="img" '
-        f'aria-labelledby="{name}-title {name}-desc" class="chart">'
+        f'<svg id="{name}" viewBox="0 0 {WIDTH} {number(height)}" role="img" '
+        f'aria-labelledby="{name}-title {name}-desc" class="chart"{known}>'
         f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-desc">{escape(description)}</desc>'
     )
     # Safe: every text above and in the parts went through escape(), every coordinate is a number.
@@ -121,9 +130,8 @@ def histogram(ident: str, bins: Sequence[Bin], threshold: float) -> Markup:
         x, width = across(one.low), across(one.high) - across(one.low)
         gap = min(1.0, width / 5)
         parts.append(_rect(x + gap / 2, base - up(one.pairs), width - gap, up(one.pairs), "bar rest"))
-        if one.accepted:
-            tall = up(one.accepted)
-            parts.append(_rect(x + gap / 2, base - tall, width - gap, tall, "bar taken"))
+        tall = up(one.accepted)
+        parts.append(_rect(x + gap / 2, base - tall, width - gap, tall, "bar taken"))
     for weight in ticks(low, high, 6):
         parts.append(_text(across(weight), base + 16, f"{weight:g}", "tick", "middle"))
     parts.append(_line(LEFT, base, LEFT + INNER, base, "axis"))
@@ -141,7 +149,16 @@ def histogram(ident: str, bins: Sequence[Bin], threshold: float) -> Markup:
         f"{pairs:,} candidate pairs between {low:g} and {high:g} bits, {taken:,} of them links; "
         f"the threshold stands at {threshold:.2f} bits. Heights are square roots of counts."
     )
-    return _svg(ident, base + 64, title, description, parts)
+    scale = {
+        "low": low,
+        "high": low + span,
+        "left": LEFT,
+        "inner": INNER,
+        "base": base,
+        "top": top,
+        "most": most,
+    }
+    return _svg(ident, base + 64, title, description, parts, scale)
 
 
 def _odds(probability: float) -> float:
@@ -220,34 +237,112 @@ def curves(ident: str, points: Sequence[CurvePoint], threshold: float) -> Markup
         f"{ordered[-1].threshold:g}: precision solid, recall dashed, F1 dotted; areas are 95 % intervals. "
         f"The threshold in use is {threshold:.4f}. The scale starts at {floor:g}."
     )
-    return _svg(ident, base + 42, title, description, parts)
+    scale = {"left": LEFT, "inner": inner, "odds": _ODDS}
+    return _svg(ident, base + 42, title, description, parts, scale)
 
 
-def bars(ident: str, title: str, rows: Sequence[tuple[str, int]], total: int) -> Markup:
+def bars(
+    ident: str,
+    title: str,
+    rows: Sequence[tuple[str, int]],
+    total: int,
+    *,
+    noun: str = "passes",
+    parts_of: Sequence[int] = (),
+) -> Markup:
     """
     One bar a row, as long as its count's share of ``total``, with the count beside it.
 
     A count below ten is drawn as a mark of fixed length, so that its length does not tell it.
+
+    Args:
+        noun: what the rows are. parts_of: of each row a part, drawn darker, that is told after it.
     """
     if not rows:
-        return _svg(ident, 60, title, "There are no passes.", [_text(0, 34, "No passes", "label")])
+        return _svg(ident, 60, title, f"There are no {noun}.", [_text(0, 34, f"No {noun}", "label")])
     step = 30.0
     most = max(total, 1, *(count for _, count in rows))
     parts: list[str] = []
     for index, (name, count) in enumerate(rows):
         y = index * step
         fitting = name if len(name) <= 46 else f"{name[:45]}\u2026"
+        end = counted(count) if not parts_of else f"{counted(count)}, {counted(parts_of[index])} alone"
         parts.append(_text(0, y + 12, fitting, "label"))
-        parts.append(_text(WIDTH, y + 12, counted(count), "label", "end"))
+        parts.append(_text(WIDTH, y + 12, end, "label", "end"))
         parts.append(_rect(0, y + 17, WIDTH, 7, "trough"))
-        if count < SMALL:
-            parts.append(_rect(0, y + 17, 2, 7, "bar few"))
-        else:
-            parts.append(_rect(0, y + 17, max(3.0, WIDTH * count / most), 7, "bar taken"))
-    description = f"{len(rows)} passes; a full bar is {most:,}. " + "; ".join(
-        f"{name}: {counted(count)}" for name, count in rows
+        parts.append(_bar(y, count, most, "rest" if parts_of else "taken"))
+        if parts_of:
+            parts.append(_bar(y, parts_of[index], most, "taken"))
+    told = [counted(count) for _, count in rows]
+    if parts_of:
+        told = [f"{all_}, {counted(part)} of them alone" for all_, part in zip(told, parts_of, strict=True)]
+    description = f"{len(rows)} {noun}; a full bar is {most:,}. " + "; ".join(
+        f"{name}: {one}" for (name, _), one in zip(rows, told, strict=True)
     )
     return _svg(ident, len(rows) * step, title, description, parts)
+
+
+def _bar(y: float, count: int, most: int, kind: str) -> str:
+    if count < SMALL:
+        return _rect(0, y + 17, 2, 7, "bar few")
+    return _rect(0, y + 17, max(3.0, WIDTH * count / most), 7, f"bar {kind}")
+
+
+def shares(ident: str, title: str, rows: Sequence[Mapping[str, Any]]) -> Markup:
+    """One bar a subgroup, as long as its ``rate`` in per cent; none where that is not told."""
+    told = [(str(one["group"]), int(one["rate"])) for one in rows if one["rate"] is not None]
+    if not told:
+        return _svg(ident, 60, title, "No rate is told.", [_text(0, 34, "No rate is told", "label")])
+    parts: list[str] = []
+    for index, (name, rate) in enumerate(told):
+        y = index * 30.0
+        fitting = name if len(name) <= 46 else f"{name[:45]}\u2026"
+        parts.append(_text(0, y + 12, fitting, "label"))
+        parts.append(_text(WIDTH, y + 12, f"{rate}\u202f%", "label", "end"))
+        parts.append(_rect(0, y + 17, WIDTH, 7, "trough"))
+        parts.append(_rect(0, y + 17, WIDTH * min(rate, 100) / 100, 7, "bar taken"))
+    description = "; ".join(f"{name}: {rate} %" for name, rate in told)
+    return _svg(ident, len(told) * 30.0, title, description, parts)
+
+
+#: How a share of pairs agrees, and how its stretch of a bar is drawn.
+LEVELS: Final = (("equal", "taken"), ("equal in part", "rest"), ("different", "hollow"))
+
+
+def levels(ident: str, rows: Sequence[tuple[str, Sequence[tuple[str, Mapping[str, float]]]]]) -> Markup:
+    """
+    How far fields agree: for each field a bar for each kind of pairs, and its stretches by level.
+
+    Args:
+        rows: field, and kinds of pairs (matches, chance, …) with the share of each level.
+    """
+    title = "How far fields agree, by kind of pairs"
+    if not rows:
+        return _svg(ident, 60, title, "There are no fields.", [_text(0, 34, "No fields", "label")])
+    room, y = 70.0, 20.0
+    width = WIDTH - room
+    parts: list[str] = []
+    for place, (name, kind) in enumerate(LEVELS):
+        parts.append(_rect(room + 110 * place, 0, 12, 9, kind))
+        parts.append(_text(room + 110 * place + 17, 9, name, "label"))
+    told = []
+    for field, kinds in rows:
+        fitting = field if len(field) <= 46 else f"{field[:45]}\u2026"
+        parts.append(_text(0, y + 14, fitting, "label"))
+        y += 20
+        for name, shares in kinds:
+            parts.append(_text(room - 6, y + 9, name, "tick", "end"))
+            at = room
+            for level, kind in LEVELS:
+                long = width * min(1.0, max(0.0, shares.get(level, 0.0)))
+                long = min(long, WIDTH - at)
+                if long > 0:
+                    parts.append(_rect(at, y, long, 9, kind))
+                at += long
+            y += 13
+            told.append(f"{field}, {name}: {shares.get('equal', 0.0):.1%} equal")
+        y += 4
+    return _svg(ident, y, title, "; ".join(told), parts)
 
 
 def waterfall(ident: str, steps: Sequence[tuple[str, float, str]]) -> Markup:

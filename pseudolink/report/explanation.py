@@ -58,10 +58,26 @@ def shares_of(field: FieldShares) -> list[tuple[str, float, float, float | None]
     return found
 
 
+def level_rows(fields: Sequence[FieldShares]) -> list[tuple[str, list[tuple[str, dict[str, float]]]]]:
+    """For the chart of levels: each field, and the levels of matches, chance and pairs that are alike."""
+    rows = []
+    for field in fields:
+        shares = shares_of(field)
+        kinds = [("matches", {name: m for name, _, m, _ in shares})]
+        kinds.append(("chance", {name: u for name, u, _, _ in shares}))
+        alike = {name: c for name, _, _, c in shares if c is not None}
+        if alike:
+            kinds.append(("alike", alike))
+        if shares:
+            rows.append((field.name, kinds))
+    return rows
+
+
 @cache
 def _environment() -> Environment:
     made = environment(whole=whole, probability=probability, per_cent=per_cent, decimal=decimal)
-    made.globals.update(waterfall=charts.waterfall, shares_of=shares_of)
+    made.globals.update(waterfall=charts.waterfall, shares_of=shares_of, levels=charts.levels)
+    made.globals.update(level_rows=level_rows)
     return made
 
 

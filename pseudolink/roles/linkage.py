@@ -24,12 +24,14 @@ from pseudolink.formats.summary import (
     CurvePoint,
     GiantCount,
     Interval,
+    PairDetail,
     PairSummary,
     PartySummary,
     PassCount,
 )
 from pseudolink.match import compare
 from pseudolink.match.shards import Work
+from pseudolink.roles import detail
 from pseudolink.roles.resolving import NOTHING_BARRED, Decided, Rules, prepare, resolve
 from pseudolink.schema import LinkageSchema
 from pseudolink.score import bootstrap, checks, evidence, quality, weigh
@@ -263,7 +265,8 @@ def party_summary(delivery: Delivery, linkages: Sequence[PairLinkage]) -> PartyS
     # What the manifest states of company is of all records; some may have been withdrawn since.
     stated = {p["name"]: p for p in delivery.company["passes"]}
     tokens = [delivery.shows.with_token(number) for number in range(len(names))]
-    lost = [quality.unlinkable(one.estimate, delivery.shows, one.threshold) for one in mine]
+    possible = [quality.at_most(one.estimate, delivery.shows) for one in mine]
+    lost = [int((best < one.threshold).sum()) for one, best in zip(mine, possible, strict=True)]
     return PartySummary(
         party=delivery.party,
         name=delivery.name,
@@ -282,6 +285,7 @@ def party_summary(delivery: Delivery, linkages: Sequence[PairLinkage]) -> PartyS
             )
             for name, there in zip(names, tokens, strict=True)
         ),
+        detail=detail.party(delivery.encodings, possible),
     )
 
 
@@ -312,8 +316,9 @@ def pair_summary(one: PairLinkage) -> PairSummary:
         converged=one.estimate.matches.converged,
         passes=tuple(compare.pass_counts(one.scored.candidates.shared, names).items()),
         histogram=_histogram(one),
-        curve=_curve(one.curve, one.band),
+        curve=_curve(one),
         giants=tuple(GiantCount(*giant) for giant in one.scored.candidates.giants),
+        detail=_detail(one, names),
     )
 
 
@@ -326,9 +331,7 @@ def _histogram(one: PairLinkage) -> tuple[Bin, ...]:
     weight = one.scored.weight
     if not len(weight):
         return ()
-    width = max(1.0, np.ceil((weight.max() - weight.min()) / 40))
-    low = np.floor(weight.min() / width) * width
-    edges = np.arange(low, weight.max() + width * 1.001, width)
+    edges = detail.edges_of(weight)
     pairs, _ = np.histogram(weight, edges)
     accepted, _ = np.histogram(weight[one.accepted], edges)
     return tuple(
@@ -337,9 +340,30 @@ def _histogram(one: PairLinkage) -> tuple[Bin, ...]:
     )
 
 
-def _curve(curve: quality.Curve, band: bootstrap.Band) -> tuple[CurvePoint, ...]:
-    count = len(curve.threshold)
-    kept = np.unique(np.linspace(0, max(count - 1, 0), min(count, _CURVE_POINTS)).astype(np.int64))
+def _detail(one: PairLinkage, names: Sequence[str]) -> PairDetail | None:
+    scored, everything = one.scored, one.decided.everything
+    if not len(scored.weight):
+        return None
+    return PairDetail(
+        detail.passes(scored.candidates.shared, one.accepted, names),
+        detail.steps(
+            scored.probability[everything],
+            scored.weight[everything],
+            one.curve.threshold[_kept(one)],
+            detail.edges_of(scored.weight),
+        ),
+    )
+
+
+def _kept(one: PairLinkage) -> npt.NDArray[np.int64]:
+    """Points of the curve that a page shows, the one in use among them."""
+    threshold = one.curve.threshold
+    spread = np.linspace(0, max(len(threshold) - 1, 0), min(len(threshold), _CURVE_POINTS)).astype(np.int64)
+    return np.unique(np.append(spread, np.flatnonzero(threshold >= one.threshold)[-1:]))
+
+
+def _curve(one: PairLinkage) -> tuple[CurvePoint, ...]:
+    curve, band = one.curve, one.band
     return tuple(
         CurvePoint(
             min(float(curve.threshold[n]), 1.0),
@@ -351,5 +375,5 @@ def _curve(curve: quality.Curve, band: bootstrap.Band) -> tuple[CurvePoint, ...]
             _interval(band.recall[n]),
             _interval(band.f1[n]),
         )
-        for n in kept
+        for n in _kept(one)
     )

@@ -28,7 +28,7 @@ from pseudolink.match.expect import expect as expected
 from pseudolink.match.shards import Work
 from pseudolink.report.linkage import render
 from pseudolink.resolve.clusters import MOST_DUPLICATES
-from pseudolink.roles import duplicates, extending
+from pseudolink.roles import detail, duplicates, extending
 from pseudolink.roles.candidates import candidates_table, expected_of
 from pseudolink.roles.exchange import Exchange
 from pseudolink.roles.explaining import MODEL_FILE, model_of
@@ -182,6 +182,7 @@ def link(
             seal(plain, folder / extending.STATE_FILE, own, agreed, key, today=today)
             plain.unlink()
         shutil.rmtree(opened)
+        summary = replace(summary, clusters=detail.clusters(found))
         (folder / REPORT_FILE).write_text(render(summary), encoding="utf-8")
         model = json.dumps(model_of(linkages).to_json(), indent=1)
         (folder / MODEL_FILE).write_text(model + "\n", encoding="utf-8")

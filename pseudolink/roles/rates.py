@@ -17,12 +17,14 @@ from pseudolink.errors import MixedArtefactsError, NotPermittedError, Problem
 from pseudolink.keys.party import PartyKey
 from pseudolink.ledger import chain
 from pseudolink.release.rates import FEWEST, ROUNDED_TO, Rate, linkage_rates
+from pseudolink.report.rates import render
 from pseudolink.roles.arrivals import open_all
 from pseudolink.roles.exchange import Exchange
 from pseudolink.seal.package import file_digest
 
 FORMAT = "pseudolink/linkage-rates/1"
 FILE = "linkage-rates.json"
+PAGE = "linkage-rates.html"
 STATEMENT = (
     "Counts for reporting on the quality of the linkage. They must not be given to a local authority "
     "or another public agency, and must not be used for decisions about individuals or families."
@@ -46,8 +48,8 @@ def rates(
     Count the records of each subgroup that are linked; see ``release.rates.linkage_rates``.
 
     Args:
-        output: new folder; gets ``linkage-rates.json``. withdrawals: packages of custodians; who
-            withdrew is not counted.
+        output: new folder; gets ``linkage-rates.json`` and a page of it. withdrawals: packages of
+            custodians; who withdrew is not counted.
 
     Raises:
         PseudolinkError: whatever does not fit; no output is left then.
@@ -85,6 +87,7 @@ def rates(
             "rates": [asdict(one) for one in found],
         }
         (folder / FILE).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+        (folder / PAGE).write_text(render(data), encoding="utf-8")
         chain.append(
             ledger,
             key,

@@ -95,6 +95,16 @@ def choose(found: Curve, min_precision: float | None = None) -> float:
 
 def unlinkable(found: Estimate, presence: Presence, threshold: float) -> int:
     """Records with too little evidence to be linked even to an exact copy of themselves without a rival."""
+    return int((at_most(found, presence) < threshold).sum())
+
+
+def at_most(found: Estimate, presence: Presence) -> Floats:
+    """
+    The match probability of each record with an exact copy of itself that has no rival.
+
+    Returns:
+        (records,) float64; -1 for a record without a token, which nothing can find.
+    """
     states = found.states
     joint = states.probabilities(found.matches.shares)
     alike = states.probabilities(found.company.shares) if found.company else np.zeros(len(states))
@@ -104,7 +114,7 @@ def unlinkable(found: Estimate, presence: Presence, threshold: float) -> int:
     there = lonely(states, found.matches, presence, found.left_rows + found.right_rows - own)
     key = np.column_stack([presence.tokens, presence.fields.astype(np.uint64)])
     distinct, first, inverse = np.unique(key, axis=0, return_index=True, return_inverse=True)
-    linkable = np.zeros(len(distinct), dtype=bool)
+    probability = np.full(len(distinct), -1.0)
     for number, ((tokens, fields), row) in enumerate(zip(distinct.tolist(), first.tolist(), strict=True)):
         if not tokens:
             continue
@@ -115,7 +125,11 @@ def unlinkable(found: Estimate, presence: Presence, threshold: float) -> int:
         match = seen.shares(kinds[0])[best]
         chance, company = (seen.shares(one)[best : best + 1] for one in kinds[1:])
         odds = found.matches.total * match / max(float(found.other(chance, company)[0]), _TINY)
-        linkable[number] = odds / (odds + here[row] * there[row]) >= threshold
-    of_row = linkable[inverse]
-    record = np.arange(len(of_row)) if presence.first is None else presence.first
-    return own - len(np.unique(record[of_row]))
+        probability[number] = odds / (odds + here[row] * there[row])
+    of_row = probability[inverse]
+    if presence.first is None:
+        return of_row
+    _, record = np.unique(presence.first, return_inverse=True)
+    best = np.full(own, -1.0)
+    np.maximum.at(best, record, of_row)
+    return best

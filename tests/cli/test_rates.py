@@ -41,7 +41,10 @@ def test_rates_by_arm_are_counted_and_receipted(project: Project, tmp_path: Path
         assert one["records"] % 5 == one["linked"] % 5 == 0
         assert 0 < one["linked"] < one["records"]
     assert '"rates"' in (tmp_path / "ledger.jsonl").read_text()
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["linkage-rates.json"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "linkage-rates.html",
+        "linkage-rates.json",
+    ]
 
 
 def test_the_table_for_people_names_every_subgroup(project: Project, tmp_path: Path) -> None:

@@ -127,6 +127,7 @@ def raw() -> dict[str, Any]:
         "party": "a", "name": "A", "rows": 5, "company": 1, "largest_component": 1, "unlinkable": 0,
         "coverage": [["dob", 5]],
         "passes": [{"name": "p", "tokens": 5, "company": 2, "largest_block": 2, "candidates": 7}],
+        "detail": {"blocks": [[1, 3], [2, 1]], "unlinkable": [[0.5, 0], [0.9, 2]]},
     }  # fmt: skip
     pair = {
         "left": "a", "right": "b", "candidates": 4, "links": 3, "ambiguous": 0, "threshold": 0.5,
@@ -142,6 +143,10 @@ def raw() -> dict[str, Any]:
             }
         ],
         "giants": [{"name": "p", "blocks": 1, "left_rows": 2000, "right_rows": 3000, "pairs": 6000000}],
+        "detail": {
+            "passes": [{"name": "p", "alone": 4, "links": 3, "links_alone": 3}],
+            "steps": [{"weight": 1.5, "bins": [[0, 3]]}],
+        },
     }  # fmt: skip
     return {
         "format": formats.FORMAT, "project": "x", "purpose": "y", "agreement": "0" * 64, "schema": "1" * 64,
@@ -151,6 +156,7 @@ def raw() -> dict[str, Any]:
             "before": 5, "now": 6, "kept": 4, "new": 2, "ended": 1, "merged": 1, "split": 2, "moved": 3,
             "ambiguous": 0, "parties": [{"party": "b", "gained": 1, "lost": 0}],
         },
+        "clusters": [[1, 2], [2, 3]],
     }  # fmt: skip
 
 
@@ -163,6 +169,14 @@ def test_a_summary_is_read_back_as_it_was_written(summary: LinkageSummary) -> No
 
 def test_the_plain_example_is_accepted(raw: dict[str, Any]) -> None:
     assert formats.from_json(raw).to_json() == raw
+
+
+@pytest.mark.parametrize("path", [["parties", 0], ["pairs", 0]])
+def test_a_summary_without_what_charts_show_is_accepted(raw: dict[str, Any], path: list[str | int]) -> None:
+    """It was written by an older version."""
+    del raw[str(path[0])][path[1]]["detail"]
+    del raw["clusters"]
+    formats.from_json(raw)
 
 
 def change(raw: dict[str, Any], path: list[str | int], value: Any) -> dict[str, Any]:
@@ -212,6 +226,12 @@ def change(raw: dict[str, Any], path: list[str | int], value: Any) -> dict[str, 
         (["pairs", 0, "curve", 0, "f1_interval", 0], 1.1, "pairs[0].curve[0].f1_interval[0]"),
         (["pairs", 0, "curve", 0, "f1_interval"], [1, 0], "pairs[0].curve[0].f1_interval"),
         (["pairs", 0, "threshold_weight"], float("inf"), ""),
+        (["pairs", 0, "detail", "steps"], [], "pairs[0].detail.steps"),
+        (["pairs", 0, "detail", "steps", 0, "bins", 0, 0], 1, "pairs[0].detail.steps"),
+        (["pairs", 0, "detail", "passes", 0, "links"], 4, "pairs[0].detail.passes[0]"),
+        (["pairs", 0, "detail", "passes", 0, "links_alone"], 4, "pairs[0].detail.passes[0]"),
+        (["pairs", 0, "detail", "passes", 0, "name"], "q", "pairs[0].detail.passes"),
+        (["parties", 0, "detail", "unlinkable", 1, 1], 6, "parties[0].detail.unlinkable[1]"),
     ],
 )
 def test_one_mistake_is_named_with_its_place(

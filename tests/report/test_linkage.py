@@ -7,6 +7,7 @@ from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 
+import pages_made
 import pytest
 
 from pseudolink.formats.summary import (
@@ -122,7 +123,9 @@ def test_the_policy_forbids_everything_but_the_page_s_own_styles(summary: Linkag
     text = render(summary)
     policy = dict(zip(*(Page(text).all("meta", n) for n in ("http-equiv", "content")), strict=False))
     directives = policy["Content-Security-Policy"].split("; ")
-    assert directives[:2] == ["default-src 'none'", "style-src 'unsafe-inline'"]
+    assert directives[0] == "default-src 'none'"
+    assert re.fullmatch(r"style-src 'sha256-[A-Za-z0-9+/]{43}='", directives[1])
+    assert "unsafe" not in policy["Content-Security-Policy"]
     assert text.index("Content-Security-Policy") < text.index("<style>")
 
 
@@ -154,6 +157,23 @@ def test_every_number_of_the_summary_appears(summary: LinkageSummary) -> None:
             shares += [*one.precision_interval, *one.recall_interval, *one.f1_interval]
         expected |= {f"{share:.4f}" for share in shares}
     assert expected - found == set()
+
+
+def test_what_the_charts_show_stands_in_tables_too() -> None:
+    detailed = pages_made.linkage_summary()
+    text = render(detailed)
+    cells = cells_of(text, "Passes of Durham council and Schools data team")
+    assert cells[:4] == ["700", "20", "600", "<10"]
+    assert cells[4:8] == ["650", "20", "500", "30"]
+    assert cells_of(text, "Blocks of Durham council") == ["5,000", "300", "40", "12", "<10"]
+    assert cells_of(text, "Unlinkable records of Schools data team")[::2] == ["12", "29", "400"]
+    assert cells_of(text, "Table of people by number of records") == ["1,200", "800"]
+
+
+def test_the_script_knows_counts_and_no_name() -> None:
+    text = render(pages_made.linkage_summary())
+    data = text.split('<script type="application/json" id="data">')[1].split("</script>")[0]
+    assert set(re.findall(r"[a-z]{2,}", data)) == {"pairs", "matches", "bins", "points", "steps", "start"}
 
 
 def test_every_text_of_the_summary_appears(summary: LinkageSummary) -> None:
