@@ -13,13 +13,16 @@ PEOPLE ?= 5000
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help demo test test-slow test-all check format wheel bench changelog clean system
+.PHONY: help demo test test-slow test-all check format wheel dist docs man sbom licences audit bench changelog clean system
 
 help:
 	@echo "make demo    every role end to end on synthetic people, in $(DEMO)"
 	@echo "make test    the tests (test-slow: the long ones; test-all: both)"
 	@echo "make check   format, lint, types, import contracts, repository rules"
 	@echo "make wheel   build the wheel and try it in a bare environment"
+	@echo "make dist    wheel and source, built twice and compared"
+	@echo "make docs    the documentation, in build/docs (make man: manual pages)"
+	@echo "make sbom    the bill of materials; make licences, make audit: what is known of it"
 	@echo "make bench   the benchmarks that need no other data"
 	@echo "make format  put the code in the one format"
 	@echo "make clean   remove what the other targets made"
@@ -30,7 +33,7 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --editable . --group dev
 	$(BIN)/python -m pip install --quiet --no-deps clkhash==0.18.3 # its pins forbid our cryptography
-	-$(BIN)/python -m pip install --quiet --no-deps axe-playwright-python # tests of pages skip without it
+	-$(BIN)/python -m pip install --quiet --no-deps "axe-playwright-python>=0.1.8" # for its axe.min.js alone
 	@touch $@
 
 # System packages that tests use: installed where that can be done, else those tests skip and say so.
@@ -65,22 +68,39 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(PYTEST) -q tests/test_repository.py
+	$(BIN)/python .ci/dependencies.py licences
+	$(BIN)/python .ci/dependencies.py audit
 
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# A flat layout hides missing files from tests that run beside the source: try what users install.
+# A flat layout hides missing files from tests that run beside the source: try what users install,
+# in every Python of PYTHONS that is there.
+PYTHONS ?= 3.11 3.12 3.13 3.14
 wheel: $(READY)
-	rm -rf build/wheel build/bare
+	rm -rf build/wheel
 	$(BIN)/python -m build --quiet --wheel --outdir build/wheel
-	$(BIN)/python -m venv build/bare
-	build/bare/bin/python -m pip install --quiet build/wheel/*.whl
-	build/bare/bin/python -m pip check
-	cd build/bare && bin/pseudolink --version
-	cd build/bare && bin/pseudolink schema check ../../examples/schemas/uk-programme.toml
-	cd build/bare && bin/python -c 'import importlib.resources as r; p = r.files("pseudolink"); \
-	assert "site-packages" in str(p), p; assert (p / "py.typed").is_file()'
+	$(BIN)/python .ci/bare.py build/wheel $(PYTHONS)
+
+# Twice, from one commit's time: anybody who builds the commit gets these bytes.
+dist: $(READY)
+	$(BIN)/python .ci/twice.py build/dist
+
+docs: $(READY)
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
+	$(BIN)/python docs/generate.py source build/docs-source
+	$(BIN)/python -m sphinx -q -W --keep-going -b html build/docs-source build/docs
+	@echo "open build/docs/index.html"
+
+man: $(READY)
+	$(BIN)/python docs/generate.py man build/man
+
+sbom: $(READY)
+	$(BIN)/python .ci/dependencies.py sbom build/sbom.cdx.json
+
+licences audit: $(READY)
+	$(BIN)/python .ci/dependencies.py $@
 
 bench: $(READY)
 	for b in benchmarks/*.py; do $(BIN)/python "$$b" || exit 1; done
