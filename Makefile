@@ -58,6 +58,7 @@ test: $(READY) system
 	$(PYTEST) -m "not slow" -n $(WORKERS)
 
 test-slow: $(READY) system
+	$(BIN)/python -m pip install --quiet --editable ".[docs]" # one of them builds the documentation
 	$(PYTEST) -m slow || test $$? = 5 # 5: there is none at present
 
 test-all: test test-slow
