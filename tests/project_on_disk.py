@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,12 @@ class Project:
     @property
     def schema(self) -> Path:
         return self.folder / "shared" / "schema.toml"
+
+    def agreed_with(self, rules: str, text: str | None = None) -> None:
+        """Put other disclosure rules (TOML, empty for none) into the agreement; it is to be signed anew."""
+        text = self.agreement.read_text(encoding="utf-8") if text is None else text
+        text = re.sub(r"\[disclosure\]\n(.+\n)+", "", text)
+        self.agreement.write_text(f"{text}\n{rules}", encoding="utf-8")
 
     def extract(self, party: str) -> Path:
         return self.folder / party / "extract.csv"
@@ -89,7 +96,12 @@ class Project:
         return ["link", *map(str, chosen), *_arguments(options)]
 
     def release(
-        self, output: Path, link_map: Path | None = None, *payloads: Path, **changed: object
+        self,
+        output: Path,
+        link_map: Path | None = None,
+        *payloads: Path,
+        accept: bool = True,
+        **changed: object,
     ) -> list[str]:
         options = {
             "agreement": self.agreement,
@@ -101,7 +113,13 @@ class Project:
             **changed,
         }
         chosen = payloads or tuple(self.payload(party) for party in CUSTODIANS)
-        return ["release", str(link_map or self.link_map), *map(str, chosen), *_arguments(options)]
+        return [
+            "release",
+            str(link_map or self.link_map),
+            *map(str, chosen),
+            "--accept",
+            *_arguments(options),
+        ]
 
 
 def sign_again(project: Project, *changes: tuple[str, str], check: bool = True) -> None:

@@ -65,6 +65,7 @@ def demo(people: int, out: Path, seed: int, schema: Path | None, as_json: bool) 
         "",
         f"release: {found.release}",
         f"report:  {found.report}",
+        f"rules:   {found.disclosure}",
     ]
     emit(found.to_json(), "\n".join(lines), as_json=as_json)
 

@@ -19,7 +19,7 @@ from pseudolink import files
 from pseudolink.agreement import load_agreement, sign_agreement, today_utc, verify_signatures
 from pseudolink.errors import UsageError
 from pseudolink.formats import linkmap
-from pseudolink.formats.released import PARQUET
+from pseudolink.formats.released import DISCLOSURE_PAGE, PARQUET
 from pseudolink.keys.linkage import LinkageKey
 from pseudolink.keys.party import PartyKey
 from pseudolink.keys.release import ReleaseKey
@@ -43,6 +43,13 @@ NAMES = {
     RESEARCHER: "University research team",
 }
 PURPOSE = "research: whether family support changes schooling, work and offending"
+#: What a council or a neighbour may know of a person of the release.
+KNOWN_TO_OTHERS = (
+    "council_programme_start",
+    "council_programme_end",
+    "council_arm",
+    "offending_offence_year",
+)
 SCHEMA_FILE = "schema.toml"
 AGREEMENT_FILE = "agreement.toml"
 
@@ -74,12 +81,14 @@ class DemoResult:
     cohort_company: float
     release: Path
     report: Path
+    disclosure: Path
     folder: Path
 
     def to_json(self) -> dict[str, Any]:
         """JSON-able data."""
         raw = asdict(self)
-        return {**raw, "release": str(self.release), "report": str(self.report), "folder": str(self.folder)}
+        paths = ("release", "report", "disclosure", "folder")
+        return {**raw, **{name: str(raw[name]) for name in paths}}
 
 
 def _quoted(items: Any) -> str:
@@ -102,6 +111,13 @@ def agreement_text(schema: LinkageSchema, keys: Mapping[str, PartyKey], today: d
         "[floor]",
         f'company = "{float(schema.floor.company):g}"',
         f"component = {schema.floor.component}",
+        "",
+        "[disclosure]",
+        'profile = "strict"',
+        f"quasi = {_quoted(KNOWN_TO_OTHERS)}",
+        "top = { schools_exclusions = 5, offending_offences = 5 }",
+        'steps.council_programme_start = ["quarter", "year"]',
+        'steps.council_programme_end = ["quarter", "year"]',
         "",
     ]
     for party, name in NAMES.items():
@@ -216,6 +232,7 @@ def run(
         cohort_company,
         folder / RELEASER / "release" / PARQUET,
         folder / OPERATOR / "linkage" / operator.REPORT_FILE,
+        folder / RELEASER / "release" / DISCLOSURE_PAGE,
         folder,
     )
 
@@ -251,6 +268,7 @@ def _run(
         release_key=ReleaseKey.load(stage.keys(RELEASER) / "release.key", phrases[RELEASER]),
         output=place / RELEASER / "release",
         ledger=place / RELEASER / "ledger.jsonl",
+        accept=_accepted,
     )
     agreed = verify_signatures(stage.agreement)
     publics = {one.id: one.signing_key for one in agreed.parties}
@@ -259,6 +277,11 @@ def _run(
     found = _judge(stage, linked, delivered, population, keys[RELEASER])
     cohort = delivered[synthetic.COHORT]
     return found, cohort.company, cohort.objections
+
+
+def _accepted(report: Mapping[str, Any]) -> bool:
+    """A releaser reads the report and decides; the demo's takes whatever the rules achieved."""
+    return True
 
 
 def _judge(

@@ -32,7 +32,7 @@ def test_parties_hold_what_they_may(project: Project) -> None:
     assert held[OPERATOR] == {"ledger.jsonl", "linkmap.package", "model.json", "report.html", "summary.json"}
     assert held[RELEASER] == {
         "ledger.jsonl", "release.csv", "release.json", "release.parquet",
-        "codebook.csv", "dictionary.csv", "linkage.csv", "linkage.json",
+        "codebook.csv", "disclosure.html", "disclosure.json", "dictionary.csv", "linkage.csv", "linkage.json",
     }  # fmt: skip
     assert held["university"] == set()
     for party in CUSTODIANS:
