@@ -132,6 +132,17 @@ class KnownLinksError(ProblemsError, InputError):
     what = "known links"
 
 
+class WorkbookError(ProblemsError, InputError):
+    """A workbook no longer holds what was entered in it, or not yet what it will show."""
+
+    code = "PL-INPUT-08"
+    what = "workbook"
+
+
+class ExtractWarning(UserWarning):
+    """What may be wrong with an extract and is no refusal; counts alone, never a cell."""
+
+
 class FieldRuleError(ProblemsError):
     """Cells break rules that their fields declare; the values are never kept."""
 

@@ -18,6 +18,7 @@ from pseudolink.cli.common import (
     progress,
     refusals,
     resolution_options,
+    sheet_option,
     threshold_option,
 )
 from pseudolink.roles.encoding import Options
@@ -85,6 +86,7 @@ def demo(people: int, out: Path, seed: int, schema: Path | None, as_json: bool) 
 @click.option("--workers", type=click.IntRange(min=1), help="Threads that encode; all processors without it.")
 @click.option("--strict", is_flag=True, help="Refuse cells that break a rule.")
 @click.option("--ignore-floor", is_flag=True, help="Measure the security floor without refusing.")
+@sheet_option
 @json_option
 @refusals
 def rehearse(
@@ -102,6 +104,7 @@ def rehearse(
     workers: int | None,
     strict: bool,
     ignore_floor: bool,
+    sheet: str | None,
     as_json: bool,
 ) -> None:
     """Run the pipeline on your own files with known truth, each against the first.
@@ -112,7 +115,7 @@ def rehearse(
     from pseudolink.roles import rehearsal
     from pseudolink.roles.resolving import rules_of
 
-    options = Options(strict=strict, workers=workers, enforce_floor=not ignore_floor)
+    options = Options(strict=strict, workers=workers, enforce_floor=not ignore_floor, sheet=sheet)
     with progress() as report:
         found = rehearsal.rehearse(
             files,

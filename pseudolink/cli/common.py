@@ -11,6 +11,7 @@ import json
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any, TypeVar
 import click
 
 from pseudolink.cli import stopping
-from pseudolink.errors import PassphraseError, PseudolinkError
+from pseudolink.errors import ExtractWarning, PassphraseError, PseudolinkError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,6 +32,9 @@ encoding_option = click.option(
     "--encoding", default="utf-8", show_default=True, help="Of a CSV file; windows-1252 must be said."
 )
 delimiter_option = click.option("--delimiter", help="Of a CSV file; found among , ; tab | without it.")
+sheet_option = click.option(
+    "--sheet", help="Of a workbook (.xlsx): name or number; needed where several have cells."
+)
 
 #: Exit status of a refusal that has a code. Click itself uses 2 for a wrong command line.
 REFUSED = 1
@@ -197,13 +201,31 @@ def _end_if_stopped() -> None:
         raise SystemExit(stopping.status()) from None
 
 
+@contextmanager
+def _warnings_said() -> Iterator[None]:
+    """Say what may be wrong with an extract, each thing once; other warnings go where they go."""
+    other = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, ExtractWarning):
+            say(f"warning: {message}")
+        else:
+            other(message, category, *place, **more)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", ExtractWarning)
+        warnings.showwarning = show
+        yield
+
+
 def refusals(command: F) -> F:
     """Turn a PseudolinkError into its code, sentence and advice on standard error; exit 1."""
 
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         try:
-            return command(*args, **kwargs)
+            with _warnings_said():
+                return command(*args, **kwargs)
         except PseudolinkError as error:
             _end_if_stopped()
             if wants_json():

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from pseudolink.cli.common import NEW_PATH, READABLE, emit, json_option, progress, refusals
+from pseudolink.cli.common import NEW_PATH, READABLE, emit, json_option, progress, refusals, sheet_option
 from pseudolink.schema import LinkageSchema, load_schema
 
 
@@ -102,6 +102,7 @@ def _text(found: LinkageSchema) -> str:
     help="At most so many passes.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the error model.")
+@sheet_option
 @click.option("-o", "--output", type=NEW_PATH, required=True, help="The new schema file.")
 @json_option
 @refusals
@@ -114,6 +115,7 @@ def plan(
     bytes_per_record: int,
     most_passes: int,
     seed: int,
+    sheet: str | None,
     output: Path,
     as_json: bool,
 ) -> None:
@@ -138,6 +140,7 @@ def plan(
             bytes_per_record=bytes_per_record,
             most_passes=most_passes,
             seed=seed,
+            sheet=sheet,
             report=report,
         )
     designer.write(found, output)

@@ -99,6 +99,7 @@ def profile(
     *,
     encoding: str = "utf-8",
     delimiter: str | None = None,
+    sheet: str | None = None,
     today: date | None = None,
     strict: bool = False,
     with_values: bool = False,
@@ -120,7 +121,7 @@ def profile(
 
     Source: specs/cleaning-v1.md, section 14.
     """
-    table = read_extract(extract, encoding=encoding, delimiter=delimiter)
+    table = read_extract(extract, encoding=encoding, delimiter=delimiter, sheet=sheet)
     day = today or date.today()
     # A profile is for finding out what is wrong, so a field without its column is a finding too.
     cleaned = clean_table(table, schema, strict=strict, needed=(), today=day, source=_name(extract))
@@ -240,7 +241,7 @@ def encode(
     Encode an extract under a signed agreement and seal both halves of it.
 
     Args:
-        extract: path of a CSV or Parquet file, or a table in memory.
+        extract: path of a CSV, Parquet or Excel file, or a table in memory.
         output: new folder; gets the encodings for the operator and the payload for the releaser.
         ledger: where the receipt goes.
         do_not_link: list of pairs of people whom nothing may ever join, by ``columns.local_id``.
@@ -259,7 +260,7 @@ def encode(
     design = load_schema(schema)
     agreed.require_schema(design.digest, (design.floor.company, design.floor.component))
     check = _require_linkage_key(agreed, linkage_key)
-    opened = open_extract(extract, encoding=encoding, delimiter=delimiter)
+    opened = open_extract(extract, encoding=encoding, delimiter=delimiter, sheet=options.sheet)
     source = _name(extract)
     happened = happenings.gathered(
         opened,

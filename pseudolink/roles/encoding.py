@@ -48,6 +48,7 @@ class Options:
     """
     How to read and encode an extract.
 
+    sheet: of a workbook; see :func:`~pseudolink.clean.reader.open_extract`.
     workers: threads that encode; as many as there are processors when None.
     strict: refuse cells that break a rule, instead of counting them as missing.
     enforce_floor: refuse an extract above the security floor.
@@ -62,6 +63,7 @@ class Options:
     today: date | None = None
     memory: int = MEMORY
     audit: Path | None = None
+    sheet: str | None = None
 
 
 @dataclass(frozen=True)

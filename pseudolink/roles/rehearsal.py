@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pseudolink import files
-from pseudolink.clean.reader import column_key, read_extract
+from pseudolink.clean.reader import column_key, read_extract, sheet_of
 from pseudolink.encode.extract import Encoded
 from pseudolink.errors import UsageError
 from pseudolink.formats import encodings as encoding_files
@@ -108,7 +108,11 @@ def _side(
     source: Any, name: str, schema: LinkageSchema, key: LinkageKey, truth: str, options: Options, clock: Clock
 ) -> Side:
     with clock.stage("read"):
-        table = source if isinstance(source, pa.Table) else read_extract(source)
+        table = (
+            source
+            if isinstance(source, pa.Table)
+            else read_extract(source, sheet=sheet_of(source, options.sheet))
+        )
         column = columns_by_name(table.column_names, [truth], source=name)[truth]
         known = np.asarray(table.column(column).to_pylist(), dtype=object)
         known = np.asarray([(v or "").strip() or None for v in known], dtype=object)
