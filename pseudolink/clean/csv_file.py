@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from pseudolink.clean import csv_scan
 from pseudolink.clean.columns import TEXT
+from pseudolink.clean.headings import column_key, plainly_a_heading
 from pseudolink.errors import EmptyInputError, EncodingOfTextError, InputError, UsageError
 
 DELIMITERS: Final = ",;\t|"
@@ -30,21 +31,18 @@ _MOST_LINES: Final = 20
 _MARK: Final = codecs.BOM_UTF8
 
 
-def column_key(name: str) -> str:
-    """How column names are compared: blanks at the ends and upper or lower case do not count."""
-    return name.strip().casefold()
-
-
 def refuse_duplicates(names: list[str], source: str) -> None:
     """
     Raises:
-        InputError: columns that nothing tells apart.
+        InputError: columns that nothing tells apart; their names only where they are no cells.
     """
     counts = Counter(column_key(name) for name in names)
     twice = [name for name in dict.fromkeys(column_key(n) for n in names) if name and counts[name] > 1]
     if twice:
+        numbers = [str(at) for at, name in enumerate(names, 1) if column_key(name) in twice]
+        told = ", ".join(twice) if plainly_a_heading(names) else f"in columns {', '.join(numbers)}"
         raise InputError(
-            f"{source}: column names that stand more than once: {', '.join(twice)}",
+            f"{source}: column names that stand more than once: {told}",
             advice="Upper and lower case do not tell columns apart; rename or remove all but one.",
         )
 

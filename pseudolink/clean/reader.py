@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pseudolink.clean.columns import TEXT, text_of, texts
-from pseudolink.clean.csv_file import CsvFile, column_key, refuse_duplicates
+from pseudolink.clean.csv_file import CsvFile, refuse_duplicates
+from pseudolink.clean.headings import column_key
 from pseudolink.clean.workbook import is_workbook, read_workbook
 from pseudolink.errors import EmptyInputError, InputError, UsageError
 

@@ -27,12 +27,12 @@ import pyarrow as pa
 from pseudolink.clean.columns import TEXT, text_of
 from pseudolink.errors import (
     EmptyInputError,
-    ExtractWarning,
     InputError,
     MissingDependencyError,
     Problem,
     WorkbookError,
 )
+from pseudolink.notices import ExtractWarning
 
 _BLOCK: Final = 20_000
 #: From here on Excel no longer tells one whole number from the next.
@@ -286,13 +286,13 @@ def _refuse(name: str, found: _Sheet) -> None:
     problems = [
         Problem(
             f"column {_letters(at)}",
-            f"{one.rounded:,} whole numbers of more than 15 figures, of which Excel has kept 15",
+            f"whole numbers of more than 15 figures, of which Excel keeps 15: {one.rounded:,}",
         )
         for at, one in enumerate(found.seen, 1)
         if one.rounded
     ]
     if found.unknown:
-        problems.append(Problem("", f"{found.unknown:,} formulas without a result"))
+        problems.append(Problem("", f"formulas without a result: {found.unknown:,}"))
     if problems:
         raise WorkbookError(
             problems,
@@ -308,18 +308,14 @@ def _tell(name: str, found: _Sheet) -> None:
         place = f"{name}, column {_letters(at)}"
         short = _short(one)
         if one.errors:
-            told.append(
-                f"{place}: {one.errors:,} cells are errors of Excel (#N/A and others), taken as missing"
-            )
+            told.append(f"{place}: cells that are errors (#N/A and others), taken as missing: {one.errors:,}")
         if short:
             told.append(
-                f"{place}: {short:,} numbers have fewer figures than the rest of the column; if they name "
+                f"{place}: numbers with fewer figures than most of the column: {short:,}; if they name "
                 "people, zeros in front were lost: make the column text and put them back"
             )
     if found.merged:
-        told.append(
-            f"{name}: {found.merged:,} ranges of merged cells; all but the first cell of each is missing"
-        )
+        told.append(f"{name}: ranges of merged cells, all but the first cell missing: {found.merged:,}")
     for message in told:
         warnings.warn(message, ExtractWarning, stacklevel=3)
 

@@ -20,7 +20,8 @@ from typing import Any, TypeVar
 import click
 
 from pseudolink.cli import stopping
-from pseudolink.errors import ExtractWarning, PassphraseError, PseudolinkError
+from pseudolink.errors import PassphraseError, PseudolinkError
+from pseudolink.notices import Notice
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -203,17 +204,17 @@ def _end_if_stopped() -> None:
 
 @contextmanager
 def _warnings_said() -> Iterator[None]:
-    """Say what may be wrong with an extract, each thing once; other warnings go where they go."""
+    """Say what is for a person; other warnings go where they go."""
     other = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-        if issubclass(category, ExtractWarning):
+        if issubclass(category, Notice):
             say(f"warning: {message}")
         else:
             other(message, category, *place, **more)
 
     with warnings.catch_warnings():
-        warnings.simplefilter("always", ExtractWarning)
+        warnings.simplefilter("always", Notice)
         warnings.showwarning = show
         yield
 

@@ -280,7 +280,7 @@ def encode(
 
     if opened.rows is not None:
         audited(opened.rows)
-    carried = carry.carried_columns(opened.columns, party, columns, source)
+    carried = carry.carried_columns(opened.columns, party, columns, source, design)
     local = carry.local_id(opened.columns, party, columns, source) if do_not_link or known_links else ""
     objecting = read_list(objections, design) if objections is not None else None
     with files.new_folder(output) as folder, read_again(opened, folder) as opened:
