@@ -203,7 +203,7 @@ def _end_if_stopped() -> None:
 
 
 @contextmanager
-def _warnings_said() -> Iterator[None]:
+def warnings_said() -> Iterator[None]:
     """Say what is for a person; other warnings go where they go."""
     other = warnings.showwarning
 
@@ -225,8 +225,7 @@ def refusals(command: F) -> F:
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         try:
-            with _warnings_said():
-                return command(*args, **kwargs)
+            return command(*args, **kwargs)
         except PseudolinkError as error:
             _end_if_stopped()
             if wants_json():

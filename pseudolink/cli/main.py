@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from pseudolink.cli import stopping
+from pseudolink.cli import common, stopping
 
 #: command -> ("module:attribute", what it does), in the order that help shows them. What each does
 #: stands here too, so that the list of commands loads none of them.
@@ -89,7 +89,8 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with common.warnings_said():
+                return super().invoke(ctx)
         except KeyboardInterrupt:
             # Here, because click would end an interrupted command as if it had been refused.
             click.echo("interrupted; nothing was left behind", err=True)
