@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import stat
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
@@ -34,6 +33,7 @@ from pseudolink.errors import (
 from pseudolink.formats import canonical
 from pseudolink.formats.binary import decode64, encode64
 from pseudolink.keys import certificate, places
+from pseudolink.portable import open_to_others
 
 FORMAT = "pseudolink/key/1"
 SHORTEST_PASSPHRASE = 12
@@ -220,7 +220,7 @@ def _load(path: Path) -> bytes:
         with path.open("rb") as stream:
             # Asked of the open file, so that it cannot be exchanged between the look and the reading.
             mode = os.fstat(stream.fileno()).st_mode
-            if os.name == "posix" and stat.S_ISREG(mode) and mode & 0o077:
+            if open_to_others(mode):
                 raise KeyExposedError(
                     f"{path.name} can be read or changed by other users",
                     advice="Make it the owner's alone (chmod 600), and consider the key disclosed.",

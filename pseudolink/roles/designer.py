@@ -7,7 +7,6 @@ A custodian plans with its own extract. No truth is used, and nothing but the sc
 from __future__ import annotations
 
 import json
-import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from pseudolink.encode.planning_floor import Limits
 from pseudolink.engines import threads
 from pseudolink.errors import LinkageError, UsageError
 from pseudolink.formats.cleaned import Cleaned, Column
+from pseudolink.portable import processors
 from pseudolink.roles.linkage import Report, quiet
 from pseudolink.schema import FORMAT, MOST_PASSES, LinkageSchema, SchemaField, load_schema, parse_schema
 from pseudolink.synthetic.copies import ErrorRates, erring_copies
@@ -164,7 +164,7 @@ def plan(
         copied(rates, copies=copies, seed=seed + 1),
     )
     limits = Limits(company, component, passes, everybody)
-    run = partial(threads.run, threads=os.cpu_count() or 1)
+    run = partial(threads.run, threads=processors())
     chosen = choose(material, usable, limits, run=run, report=report)
     if not chosen:
         raise LinkageError(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
+
+from pseudolink.portable import processors
 
 
 def _required() -> list[str]:
@@ -64,6 +65,6 @@ def examine() -> dict[str, Any]:
         "versions": versions,
         "engine": "local",
         "kernel": kernel,
-        "processors": os.cpu_count() or 1,
+        "processors": processors(),
         "missing": missing,
     }

@@ -30,6 +30,7 @@ from pseudolink.formats import linkmap, reviews
 from pseudolink.formats import payload as payloads
 from pseudolink.formats.encodings import fixed_column
 from pseudolink.keys.linkage import LinkageKey
+from pseudolink.portable import peak_memory
 from pseudolink.roles import duplicates
 from pseudolink.roles.candidates import candidates_table, expected_of
 from pseudolink.roles.encoding import Options, columns_of, coverage, encode_table
@@ -64,24 +65,6 @@ class Clock:
     def result(self) -> dict[str, float]:
         """Seconds by stage, and in all under ``total``."""
         return {**self.seconds, "total": time.perf_counter() - self._begin}
-
-
-if sys.platform == "win32":
-
-    def peak_memory() -> int | None:
-        """None: this system does not say, through what Python has, how much memory was used."""
-        return None
-
-else:
-    import resource
-
-    def peak_memory() -> int | None:
-        """Bytes of the largest resident set of this process so far, and of its largest child."""
-        unit = 1 if sys.platform == "darwin" else 1024
-        return sum(
-            resource.getrusage(who).ru_maxrss * unit
-            for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-        )
 
 
 def versions() -> dict[str, str]:
@@ -232,7 +215,7 @@ def _keep(folder: Path, sides: Sequence[Side], linkages: Sequence[PairLinkage]) 
             candidates_table(linkages), expected_of(linkages), place / "candidates.parquet"
         )
         model = json.dumps(model_of(linkages).to_json(), indent=1)
-        (place / MODEL_FILE).write_text(model + "\n", encoding="utf-8")
+        (place / MODEL_FILE).write_text(model + "\n", encoding="utf-8", newline="\n")
 
 
 def _names(sources: Sequence[Any]) -> list[str]:
