@@ -22,6 +22,7 @@ STOPPING: Final = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 _NO_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP})
 # A byte far behind any line, so that readers are not kept from the lines themselves.
 _FAR: Final = 2**40
+_CONTAINER: Final = Path("/sys/fs/cgroup/memory.max")
 
 if sys.platform == "win32":
     import msvcrt
@@ -96,7 +97,7 @@ def processors() -> int:
 
 
 def memory() -> tuple[int | None, int | None]:
-    """Bytes of memory in all and free for use; None where the system does not say."""
+    """Bytes of memory in all and free for use, of a container what it may use; None where nobody says."""
     if sys.platform == "win32":
         return _windows_memory()
     try:
@@ -104,7 +105,17 @@ def memory() -> tuple[int | None, int | None]:
         whole = page * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
         return None, None
-    return whole, _available()
+    allowed = min(whole, _limit() or whole)
+    free = _available()
+    return allowed, None if free is None else min(free, allowed)
+
+
+def _limit() -> int | None:
+    """Of Linux: what the container of this process may use."""
+    try:
+        return int(_CONTAINER.read_text(encoding="ascii"))  # "max" where there is no limit
+    except (OSError, ValueError):
+        return None
 
 
 def _available() -> int | None:

@@ -37,9 +37,9 @@ MODULES = {
 #: What shares work between processes: how they are started differs, and a key would have to go along.
 STARTERS = {"multiprocessing", "joblib", "loky"}
 _CALLS = """
-    chown chroot eventfd fchdir fchmod fchown fdatasync fork forkpty getegid geteuid getgid getgroups getloadavg
-    getpgid getrandom getresuid getuid getxattr initgroups killpg lchown lockf memfd_create mkfifo mknod nice
-    openpty pidfd_open posix_fadvise posix_fallocate posix_spawn pread pwrite sched_getaffinity
+    chown chroot eventfd fchdir fchmod fchown fdatasync fork forkpty getegid geteuid getgid getgroups
+    getloadavg getpgid getrandom getresuid getuid getxattr initgroups killpg lchown lockf memfd_create mkfifo
+    mknod nice openpty pidfd_open posix_fadvise posix_fallocate posix_spawn pread pwrite sched_getaffinity
     sched_setaffinity sendfile setsid setuid setxattr spawnlp statvfs sync sysconf ttyname uname wait waitpid
     O_DIRECTORY O_NOFOLLOW O_SYNC
 """
@@ -233,6 +233,17 @@ def test_memory_is_unknown_where_the_system_does_not_say(monkeypatch: pytest.Mon
     assert portable.memory() in ((None, None), (whole, free))
     if sys.platform != "win32":
         assert portable.memory() == (None, None)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the limit is one of Linux")
+def test_memory_is_what_the_container_may_use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(portable, "_CONTAINER", tmp_path / "memory.max")
+    (tmp_path / "memory.max").write_text("104857600\n")
+    whole, free = portable.memory()
+    assert whole == 104857600
+    assert free is None or free <= whole
+    (tmp_path / "memory.max").write_text("max\n")
+    assert portable.memory()[0] != 104857600
 
 
 @pytest.mark.skipif(not hasattr(os, "getrandom"), reason="the system has no getrandom")

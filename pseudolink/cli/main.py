@@ -17,7 +17,10 @@ COMMANDS = {
         "Run every role end to end on invented families with known truth.",
     ),
     "rehearse": ("pseudolink.cli.anyone:rehearse", "Run the pipeline on your own files with known truth."),
-    "doctor": ("pseudolink.cli.anyone:doctor", "Show versions, engine and kernel, and what is missing."),
+    "doctor": (
+        "pseudolink.cli.anyone:doctor",
+        "Look whether all is there, and say how to get what is not.",
+    ),
     "schema": ("pseudolink.cli.design:schema", "Check and plan linkage schemas."),
     "agreement": (
         "pseudolink.cli.agreement:agreement",
