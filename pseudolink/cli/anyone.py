@@ -23,8 +23,6 @@ from pseudolink.cli.common import (
     sheet_option,
     threshold_option,
 )
-from pseudolink.roles.encoding import Options
-from pseudolink.schema import load_schema
 
 
 def demo_schema() -> Path:
@@ -115,7 +113,9 @@ def rehearse(
     payload: use test data.
     """
     from pseudolink.roles import rehearsal
+    from pseudolink.roles.encoding import Options
     from pseudolink.roles.resolving import rules_of
+    from pseudolink.schema import load_schema
 
     options = Options(strict=strict, workers=workers, enforce_floor=not ignore_floor, sheet=sheet)
     with progress() as report:

@@ -22,7 +22,6 @@ from pseudolink.cli.common import (
     sheet_option,
 )
 from pseudolink.errors import KeyFileError, UsageError, WrongKeyError
-from pseudolink.roles.encoding import Options
 
 
 def linkage_key_file(keys: Path) -> Path:
@@ -131,6 +130,7 @@ def encode(
     from pseudolink.keys.party import PartyKey
     from pseudolink.keys.token import is_reference
     from pseudolink.roles import custodian as role
+    from pseudolink.roles.encoding import Options
 
     phrase = ask_passphrase(passphrase_file)
     own = PartyKey.load(keys / f"{party}.party.key", phrase)
