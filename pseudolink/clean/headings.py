@@ -100,6 +100,14 @@ def expected_columns(schema: LinkageSchema) -> list[str]:
     return [name for one in fields for name in (*one.columns, *(one.parts or ()), *one.also)]
 
 
+def columns_told(source: str, names: Sequence[str], expected: Iterable[str] = ()) -> str:
+    """The names of columns of a source in a sentence, or how many where they may be cells."""
+    if not plainly_a_heading(names, expected):
+        return f"Columns of {source}: {len(names):,}, not shown because they may be the first row of people."
+    more = f" and {len(names) - _MOST_SHOWN:,} more" if len(names) > _MOST_SHOWN else ""
+    return f"Columns of {source}: {', '.join(names[:_MOST_SHOWN])}{more}."
+
+
 def lacking_fields(names: Sequence[str], schema: LinkageSchema, wanted: Collection[str]) -> list[Lacking]:
     """
     Fields without the columns that they need, of those wanted.
@@ -181,6 +189,11 @@ def _advice(names: Sequence[str], lacking: Sequence[Lacking], near: dict[int, st
         if field is not None and not field.parts:
             aliases = json.dumps([*field.columns, name.strip()], ensure_ascii=False)
             additions += [f"    [fields.{field.name}]", f"    columns = {aliases}"]
+    if any(one.field is not None and place not in near for place, one in enumerate(lacking)):
+        lines.append(
+            "  A field that you do not hold is taken out of your fields in the agreement, or gets "
+            "optional = true in the schema."
+        )
     if additions:
         lines += [
             "  Call them in the extract as the schema does, or let the schema know the names that you have:",

@@ -189,7 +189,7 @@ def _text(found: dict[str, Any]) -> str:
                 f"{figure_name(canary['figure'])} {_reached(canary)}; {what}"
             )
     lines += ["", found["verdict"], *(f"  {reason}" for reason in found["reasons"])]
-    lines += ["", "not tested: " + "; ".join(found["not_tested"])]
+    lines += ["", "not tested:", *(f"  {one}" for one in found["not_tested"])]
     return "\n".join(lines)
 
 
@@ -292,7 +292,7 @@ def release(
     ]
     lines = [found["sentence"], "singled out", *without]
     lines += [found["verdict"]] if found["verdict"] else []
-    lines += ["", "not tested: " + "; ".join(found["not_tested"])]
+    lines += ["", "not tested:", *(f"  {one}" for one in found["not_tested"])]
     emit(found, "\n".join(lines), as_json=as_json)
     if found["verdict"] == intrusion.FAIL:
         raise SystemExit(NOT_PASSED)

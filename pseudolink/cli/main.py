@@ -21,7 +21,7 @@ COMMANDS = {
         "pseudolink.cli.anyone:doctor",
         "Look whether all is there, and say how to get what is not.",
     ),
-    "schema": ("pseudolink.cli.design:schema", "Check and plan linkage schemas."),
+    "schema": ("pseudolink.cli.design:schema", "Start, check and plan linkage schemas."),
     "agreement": (
         "pseudolink.cli.agreement:agreement",
         "Write, check, sign and show the agreement of all parties.",
