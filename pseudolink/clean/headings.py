@@ -36,7 +36,7 @@ COMMON: Final = {
     "upn": ("upn", "uniquepupilnumber", "pupilnumber"),
     "nhs": ("nhsnumber", "nhsno"),
     "uln": ("uln", "uniquelearnernumber", "learnernumber"),
-    "": (
+    "other": (
         *("personid", "recordid", "programmeid", "familyid", "clientid", "customerid", "pupilid", "caseid"),
         *("address", "addressline1", "address1", "fullname", "ethnicity", "uprn", "uniqueid"),
     ),
@@ -148,6 +148,15 @@ def missing_columns(
             message = f"needs {'columns' if one.field.parts else 'a column, one of'} {needs}"
         problems.append(Problem(one.place, message + (f"; perhaps {near[place]!r}" if place in near else "")))
     return MissingColumnsError(problems, source=source or None, advice=_advice(names, lacking, near, shown))
+
+
+def fields_lacking(names: Sequence[str], schema: LinkageSchema, source: str) -> MissingColumnsError | None:
+    """What a refusal would say of an extract under a schema; None where every field has its columns."""
+    needed = [one.name for one in schema.fields.values() if not one.optional]
+    lacking = lacking_fields(names, schema, needed)
+    return (
+        missing_columns(names, lacking, expected=expected_columns(schema), source=source) if lacking else None
+    )
 
 
 def _likeness(name: str, wanted: Iterable[str]) -> float:

@@ -81,6 +81,8 @@ def profile(
     if html is not None:
         files.write_bytes(html, render(found.counts).encode())
     emit(found.counts, "" if as_json else _text(found.counts, found.values), as_json=as_json)
+    if found.lacking is not None:
+        say(f"{found.lacking.message}\n  {found.lacking.advice}")
     if html is not None:
         say(f"page: {html}")
 

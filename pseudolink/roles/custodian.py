@@ -17,13 +17,14 @@ from pseudolink import files
 from pseudolink.agreement import Agreement, Party, load_signed, require_own_key, today_utc
 from pseudolink.clean.common import Common, without_common
 from pseudolink.clean.extract import clean_table
+from pseudolink.clean.headings import fields_lacking
 from pseudolink.clean.profile import FieldValues, values_of
 from pseudolink.clean.profile import profile as profile_of
 from pseudolink.clean.reader import open_extract, read_extract
 from pseudolink.encode import floor
 from pseudolink.encode.parts import Components
 from pseudolink.engines.spill import SPILL, Spill
-from pseudolink.errors import FloorError, NotPermittedError, WrongKeyError
+from pseudolink.errors import FloorError, MissingColumnsError, NotPermittedError, WrongKeyError
 from pseudolink.formats import apart as apart_lists
 from pseudolink.formats import attack_report
 from pseudolink.formats import payload as payloads
@@ -86,11 +87,13 @@ class Profiled:
     What a profile found.
 
     counts: JSON-able, without any value. values: clear text about people, for a terminal in front
-    of the custodian and nothing else; None unless it was asked for.
+    of the custodian and nothing else; None unless it was asked for. lacking: which columns are not
+    there, and what is there in their place.
     """
 
     counts: dict[str, Any]
     values: dict[str, FieldValues] | None = field(repr=False)
+    lacking: MissingColumnsError | None = None
 
 
 def profile(
@@ -130,7 +133,8 @@ def profile(
         **profile_of(cleaned, schema, table, today=day),
         **_passes(without_common(cleaned, schema), schema),
     }
-    return Profiled(counts, values_of(cleaned, schema, table, today=day) if with_values else None)
+    values = values_of(cleaned, schema, table, today=day) if with_values else None
+    return Profiled(counts, values, fields_lacking(table.column_names, schema, _name(extract)))
 
 
 def _passes(cleaned: Cleaned, schema: LinkageSchema) -> dict[str, Any]:

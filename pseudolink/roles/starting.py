@@ -76,7 +76,7 @@ def start(
     called = name or re.sub(r"[^a-z0-9-]+", "-", Path(opened.name).stem.lower()).strip("-")[:32] or "schema"
     lines = [
         "# Fields of a linkage schema, begun from the names of the columns alone: look each over.",
-        "# Add what other parties call a column to `columns`; a field that some do not hold: optional = true.",
+        "# Add what other parties call a column to `columns`; what some do not hold gets optional = true.",
         '# Dates in another order than day, month, year need formats, such as formats = ["%m/%d/%Y"].',
         "# Passes: pseudolink schema plan EXTRACT... --schema THIS-FILE --population N -o schema.toml",
         *([f"# Columns without a field: {', '.join(rest)}"] if rest else []),

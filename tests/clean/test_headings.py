@@ -148,5 +148,8 @@ def test_columns_that_an_option_names_are_told_alike() -> None:
     assert "perhaps 'Person ID'" in str(caught.value)
     assert "Columns that are there: Person ID, surname." in str(caught.value.advice)
     with pytest.raises(MissingColumnsError) as caught:
+        columns_by_name(["surname", "forename"], ["id"], source="a.csv")
+    assert "perhaps" not in str(caught.value)
+    with pytest.raises(MissingColumnsError) as caught:
         columns_by_name(["Ann", "Lee"], ["person_id"], source="a.csv")
     assert "Ann" not in everything(caught.value)

@@ -213,3 +213,17 @@ def test_an_extract_without_a_heading_is_refused_without_its_first_person(
         said = result.stderr + result.stdout
         assert [cell for cell in table.iloc[0] if len(cell) > 2 and cell in said] == []
     assert leftovers(tmp_path) == ["extract.csv"]
+
+
+def test_a_profile_says_which_names_would_fit_and_stays_a_finding(project: Project, tmp_path: Path) -> None:
+    """The first thing that a data team does with a file."""
+    table = table_of(project, "council").rename(columns={"forename": "First Name"})
+    table.to_csv(tmp_path / "extract.csv", index=False)
+    result = run("profile", tmp_path / "extract.csv", "--schema", project.schema, "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["fields"]["forename"]["missing"] == len(table)
+    assert "perhaps 'First Name'" in result.stderr
+    table.to_csv(tmp_path / "bare.csv", index=False, header=False)
+    result = run("profile", tmp_path / "bare.csv", "--schema", project.schema)
+    said = result.stdout + result.stderr
+    assert [cell for cell in table.iloc[0] if len(cell) > 3 and cell in said] == []
