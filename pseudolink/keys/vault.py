@@ -28,6 +28,7 @@ from pseudolink.errors import (
     KeyDestroyedError,
     KeyExposedError,
     KeyFileError,
+    OutputError,
     PassphraseError,
 )
 from pseudolink.formats import canonical
@@ -272,7 +273,16 @@ def write(
     """
     files.refuse_existing(path)
     places.refuse_repository(path)
+    _private_folder(path.parent)
     files.write_bytes(path, protect(secret, passphrase, purpose, about))
+
+
+def _private_folder(folder: Path) -> None:
+    """A folder that is made for a key is the owner's alone; one that is there stays as it is."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot write {folder}: {error.strerror or type(error).__name__}") from None
 
 
 def read(path: Path, passphrase: str, purpose: str) -> bytes:
