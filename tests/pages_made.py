@@ -19,7 +19,17 @@ from pseudolink.formats.summary import (
     PassFound,
     Step,
 )
-from pseudolink.report import attack, evidence, explanation, linkage, profile, rates, review, tables
+from pseudolink.report import (
+    attack,
+    disclosure,
+    evidence,
+    explanation,
+    linkage,
+    profile,
+    rates,
+    review,
+    tables,
+)
 
 PASSES: Final = ("nino", "dob+names.sorted", "forename.metaphone-surname.initial-dob_year_month-postcode")
 _MATCHES: Final = 950.0
@@ -188,6 +198,28 @@ def _rates() -> str:
     )  # fmt: skip
 
 
+def _disclosure() -> str:
+    risk = {"classes": 700, "smallest": 1, "alone": 61, "below_k": 412, "expected": 131.4,
+            "household_risk": 1.0, "families_at_risk": 88}  # fmt: skip
+    return disclosure.render(
+        {
+            "rules": {"profile": "strict", "k": 10, "quasi": ["council.arm", "council.birth_month"],
+                      "sensitive": {"offending.kind": 3}, "top": {"schools.absences": 60}, "steps": {},
+                      "events": [], "subgroups": [], "bands": {}},
+            "columns": {"council.birth_month": {"step": "year", "suppressed": 14},
+                        "schools.absences": {"step": None, "suppressed": 0, "top_coded": 31}},
+            "people": 2_000, "before": risk,
+            "after": risk | {"classes": 41, "smallest": 10, "alone": 0, "below_k": 0, "expected": 40.9,
+                             "household_risk": 0.19, "families_at_risk": 0},
+            "events": {"columns": ["schools.absences"], "unique_before": 120, "unique_after": 7},
+            "further": {
+                "schools.exclusions": {"rows": 310, "left_out": 2, "columns": {}, "smallest": 11},
+                "offending.offences": {"withheld": "fewer than 10 people or families are in it"},
+            },
+        }
+    )  # fmt: skip
+
+
 def _review() -> str:
     head = {"format": "x", "candidates": "c3" * 32, "reviewer": "A", "pairs": 2, "seed": 5}
     rows = [
@@ -227,6 +259,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "review": _review,
     "tables": _tables,
     "rates": _rates,
+    "disclosure": _disclosure,
     "evidence": _evidence,
     "attack": _attack,
 }

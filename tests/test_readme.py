@@ -1,4 +1,4 @@
-"""The README shows commands that are there and Python that runs."""
+"""The README and the page of a whole project show commands that are there and Python that runs."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from pseudolink.cli.main import cli
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+PROJECT = (ROOT / "docs" / "howto" / "project.md").read_text(encoding="utf-8")
 SHOWN = [
     command
-    for command in re.findall(r"(?:^|`)pseudolink ([a-z][a-z ]*)", TEXT, re.MULTILINE)
+    for command in re.findall(r"(?:^|`)pseudolink ([a-z][a-z ]*)", TEXT + PROJECT, re.MULTILINE)
     if command.split()[0] in cli.list_commands(None)  # type: ignore[arg-type]
 ]
 
@@ -35,9 +36,9 @@ def test_a_command_that_is_shown_is_there(shown):
 
 LINES = [
     line
-    for block in re.findall(r"```\n(.*?)```", TEXT, re.DOTALL)
+    for language, block in re.findall(r"^```(\w*)\n(.*?)^```$", TEXT + PROJECT, re.DOTALL | re.MULTILINE)
     for line in block.splitlines()
-    if line.startswith("pseudolink ")
+    if not language and line.startswith("pseudolink ")
 ]
 
 

@@ -14,12 +14,13 @@ PARQUET: Final = f"{PEOPLE}.parquet"
 CSV: Final = f"{PEOPLE}.csv"
 DESCRIPTION: Final = f"{PEOPLE}.json"
 DISCLOSURE: Final = "disclosure.json"
+DISCLOSURE_PAGE: Final = "disclosure.html"
 DICTIONARY: Final = "dictionary.csv"
 CODEBOOK: Final = "codebook.csv"
 LINKAGE: Final = "linkage.json"
 LINKAGE_TABLE: Final = "linkage.csv"
 
-_BESIDE: Final = frozenset({DISCLOSURE, DICTIONARY, CODEBOOK, LINKAGE, LINKAGE_TABLE})
+_BESIDE: Final = frozenset({DISCLOSURE, DISCLOSURE_PAGE, DICTIONARY, CODEBOOK, LINKAGE, LINKAGE_TABLE})
 
 
 def is_file_of(name: str, further: Iterable[str]) -> bool:

@@ -20,7 +20,15 @@ from pseudolink import files
 from pseudolink.agreement import Agreement, load_signed, require_own_key, today_utc
 from pseudolink.errors import NotAcceptedError, NotPermittedError, UsageError
 from pseudolink.formats import payload as payloads
-from pseudolink.formats.released import CODEBOOK, DESCRIPTION, DICTIONARY, DISCLOSURE, PARQUET, PEOPLE
+from pseudolink.formats.released import (
+    CODEBOOK,
+    DESCRIPTION,
+    DICTIONARY,
+    DISCLOSURE,
+    DISCLOSURE_PAGE,
+    PARQUET,
+    PEOPLE,
+)
 from pseudolink.keys.party import PartyKey
 from pseudolink.keys.release import ReleaseKey
 from pseudolink.ledger import chain
@@ -39,6 +47,7 @@ from pseudolink.release.families import Families, carries, family_links
 from pseudolink.release.microdata.changing import own_families
 from pseudolink.release.microdata.protect import protect
 from pseudolink.release.microdata.rules import Rules, parse_rules
+from pseudolink.report import disclosure
 from pseudolink.roles import quality
 from pseudolink.roles.arrivals import Arrived, open_all
 from pseudolink.roles.exchange import Exchange
@@ -285,11 +294,12 @@ def _documents(
     if report is not None:
         changes |= {name: one.get("columns", {}) for name, one in report["further"].items()}
         (folder / DISCLOSURE).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8", newline="\n")
+        (folder / DISCLOSURE_PAGE).write_text(disclosure.render(report), encoding="utf-8", newline="\n")
     people = tables[PEOPLE]
     family = payloads.FAMILY_ID if payloads.FAMILY_ID in people.column_names else None
     pa.csv.write_csv(documents.dictionary(tables, said, changes), folder / DICTIONARY)
     pa.csv.write_csv(documents.codebook(tables, people, own_families(people, family)), folder / CODEBOOK)
-    return [DICTIONARY, CODEBOOK, *([DISCLOSURE] if report is not None else [])]
+    return [DICTIONARY, CODEBOOK, *([DISCLOSURE, DISCLOSURE_PAGE] if report is not None else [])]
 
 
 def _clear(work: Path) -> None:

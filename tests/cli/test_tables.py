@@ -78,7 +78,7 @@ def test_the_page_holds_no_markup_of_the_data_and_no_script(file: Path, tmp_path
     assert "<b>east" not in page
     assert "&lt;b&gt;east" in page
     assert "<script" not in page
-    assert "default-src 'none'" in page
+    assert "default-src &#39;none&#39;" in page
 
 
 def test_a_category_never_becomes_a_formula(file: Path, tmp_path: Path) -> None:

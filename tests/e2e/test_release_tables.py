@@ -94,7 +94,8 @@ def made(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Made:
 def test_the_release_holds_what_an_analyst_expects(made: Made) -> None:
     assert made.said["further"] == ["schools_absences"]
     assert sorted(p.name for p in made.folder.iterdir()) == [
-        "codebook.csv", "dictionary.csv", "disclosure.json", "linkage.csv", "linkage.json", "release.csv",
+        "codebook.csv", "dictionary.csv", "disclosure.html", "disclosure.json",
+        "linkage.csv", "linkage.json", "release.csv",
         "release.json", "release.parquet", "schools_absences.csv", "schools_absences.parquet",
     ]  # fmt: skip
     described = made.json("release.json")
