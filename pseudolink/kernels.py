@@ -89,7 +89,13 @@ class _Kept(_Cache):  # type: ignore[misc]  # it has no types
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
         file = self._cache_file
-        file._source_stamp = (file._source_stamp, depends_on(inspect.getfile(function)))
+        stamp = depends_on(inspect.getfile(function))
+        file._source_stamp = (file._source_stamp, stamp)
+        # numba writes the index before the code: with one name for all stamps, another run could find
+        # the old code under the new index.
+        self._begins = f"{self._impl.filename_base}."
+        self._of_stamp = f"{self._begins}{stamp[:16]}."
+        file._data_name_pattern = self._of_stamp + "{number:d}.nbc"
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
@@ -104,6 +110,20 @@ class _Kept(_Cache):  # type: ignore[misc]  # it has no types
             super().save_overload(sig, data)
         except OSError as error:
             _tell((error.strerror or type(error).__name__).lower())
+        else:
+            self._remove_older()
+
+    def _remove_older(self) -> None:
+        """Code of this kernel under other stamps is of no more use."""
+        with suppress(OSError):
+            for path in Path(self.cache_path).iterdir():
+                name = path.name
+                if (
+                    name.startswith(self._begins)
+                    and name.endswith(".nbc")
+                    and not name.startswith(self._of_stamp)
+                ):
+                    path.unlink(missing_ok=True)
 
 
 @lru_cache(maxsize=256)

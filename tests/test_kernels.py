@@ -168,6 +168,31 @@ def test_a_kept_kernel_is_not_used_when_what_it_calls_has_changed(copy: Path) ->
     assert run(copy, "-c", ask).stdout.split() == ["7", "0"]
 
 
+def test_code_of_an_older_version_is_never_found_under_a_new_index(copy: Path) -> None:
+    """
+    A run that has written its index and not yet its code, while another one starts: the code that lies
+    there is the old one. It has another name, and goes when the new one is kept.
+    """
+    package = copy / "pseudolink"
+    (package / "one.py").write_text("NUMBER = 1\n")
+    (package / "two.py").write_text(
+        "from pseudolink.kernels import njit\nfrom pseudolink.one import NUMBER\n"
+        "@njit(cache=True)\ndef first():\n    return NUMBER\n"
+    )
+    ask = "from pseudolink.two import first; print(first(), sum(first.stats.cache_hits.values()))"
+    assert run(copy, "-c", ask).stdout.split() == ["1", "0"]
+    (old,) = [path for path in compiled(copy) if path.name.startswith("two.first")]
+    code = old.read_bytes()
+    (package / "one.py").write_text("NUMBER = 2\n")
+    assert run(copy, "-c", ask).stdout.split() == ["2", "0"]
+    (new,) = [path for path in compiled(copy) if path.name.startswith("two.first")]
+    assert new.name != old.name
+    new.unlink()  # as if it were not yet written
+    old.write_bytes(code)
+    assert run(copy, "-c", ask).stdout.split() == ["2", "0"]
+    assert run(copy, "-c", ask).stdout.split() == ["2", "1"]
+
+
 def test_every_kernel_of_the_package_is_kept_by_these_rules() -> None:
     """numba's own decorators are used in one module alone."""
     found = []
