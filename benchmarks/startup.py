@@ -14,6 +14,7 @@ paid by the first use; that is measured too.
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -28,11 +29,17 @@ EMPTY = ("-c", "pass")
 LIMITS = {"import pseudolink": 0.5, "pseudolink --help": 0.3}
 
 
+def around(python: str) -> dict[str, str]:
+    """Variables of a process: in another environment nothing of this one is to be found."""
+    other = python != sys.executable
+    return {name: value for name, value in os.environ.items() if not (other and name == "PYTHONPATH")}
+
+
 def seconds(python: str, arguments: Sequence[str]) -> float:
     """Of one process, away from the source so that what is installed is imported."""
     with tempfile.TemporaryDirectory() as folder:
         begin = time.perf_counter()
-        subprocess.run([python, *arguments], capture_output=True, check=True, cwd=folder)
+        subprocess.run([python, *arguments], capture_output=True, check=True, cwd=folder, env=around(python))
         return time.perf_counter() - begin
 
 
@@ -54,7 +61,11 @@ def main() -> int:
     options = parser.parse_args()
     listed = "from pseudolink.cli.main import COMMANDS; print(*COMMANDS)"
     commands = subprocess.run(
-        [options.python, "-c", listed], capture_output=True, text=True, check=True
+        [options.python, "-c", listed],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=around(options.python),
     ).stdout.split()
     command = ("-m", "pseudolink.cli.main")
     programs = {

@@ -132,7 +132,10 @@ class PairList:
         try:
             lines = path.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"cannot read {path.name}: {type(error).__name__}") from None
+            raise InputError(
+                f"cannot read {path.name}: {type(error).__name__}",
+                advice="A list of pairs is text: one pair a line, as CSV (UTF-8).",
+            ) from None
         self.column = column
         self.name = path.name
         self._wrong = wrong
