@@ -1,9 +1,9 @@
 """
 How long the four tutorials take on an empty machine: an empty environment, the wheel, every command.
 
-    python benchmarks/tutorials.py WHEEL [--python PYTHON]
+    python benchmarks/tutorials.py [WHEEL] [--python PYTHON]
 
-An environment is made, the wheel and what it needs are installed (over the network, or from the package
+Without WHEEL one is built. An environment is made, the wheel and what it needs are installed (over the network, or from the package
 index that pip is set to), and every tutorial is run from an empty folder, each command a process of its
 own, as a reader would type it. The first tutorial also compiles the loops. Printed are seconds of the
 clock: a reader's own time comes on top. A command that ends otherwise than its page says is an error.
@@ -29,6 +29,14 @@ from tutorials import Step, fits, steps  # noqa: E402 - after the path
 
 #: Else this source, or what was compiled before, would be used in place of what is installed.
 CLEAN = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "NUMBA_CACHE_DIR")}
+
+
+def built(folder: Path) -> Path:
+    """The wheel of this source."""
+    command = [sys.executable, "-m", "build", "--quiet", "--wheel", "--outdir", str(folder), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True, env=CLEAN)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
 
 
 def install(python: str, wheel: Path, folder: Path) -> tuple[Path, float]:
@@ -65,12 +73,13 @@ def run(step: Step, programs: Path, folder: Path) -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("wheel", type=Path)
+    parser.add_argument("wheel", type=Path, nargs="?")
     parser.add_argument("--python", default=sys.executable)
     options = parser.parse_args()
     show(header())
     with tempfile.TemporaryDirectory() as place:
-        programs, seconds = install(options.python, options.wheel.resolve(), Path(place, "env"))
+        wheel = options.wheel.resolve() if options.wheel else built(Path(place, "wheel"))
+        programs, seconds = install(options.python, wheel, Path(place, "env"))
         print("| | commands | seconds | the slowest |\n| --- | --- | --- | --- |")
         print(f"| environment and wheel | 2 | {seconds:.0f} | |")
         for name in ("council", "operator", "researcher", "security"):
