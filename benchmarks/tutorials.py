@@ -3,10 +3,11 @@ How long the four tutorials take on an empty machine: an empty environment, the 
 
     python benchmarks/tutorials.py [WHEEL] [--python PYTHON]
 
-Without WHEEL one is built. An environment is made, the wheel and what it needs are installed (over the network, or from the package
-index that pip is set to), and every tutorial is run from an empty folder, each command a process of its
-own, as a reader would type it. The first tutorial also compiles the loops. Printed are seconds of the
-clock: a reader's own time comes on top. A command that ends otherwise than its page says is an error.
+Without WHEEL one is built. An environment is made, the wheel and what it needs are installed (over the
+network, or from the package index that pip is set to), and every tutorial is run from an empty folder,
+each command a process of its own, as a reader would type it. The first tutorial also compiles the
+loops. Printed are seconds of the clock: a reader's own time comes on top. A command that ends otherwise
+than its page says is an error.
 """
 
 from __future__ import annotations
