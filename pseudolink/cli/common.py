@@ -132,10 +132,21 @@ def say(text: str) -> None:
     click.echo(text, err=True)
 
 
+def _takes_all(stream: Any) -> bool:
+    """Whether a stream takes every letter: redirected, Windows has it take those of one code page."""
+    return (getattr(stream, "encoding", None) or "utf-8").lower().replace("-", "").startswith("utf")
+
+
+def letters_never_end_a_run() -> None:
+    """What standard output cannot show is shown as its number; a finished run does not fail by it."""
+    if not _takes_all(sys.stdout) and hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def emit(result: Any, text: str, *, as_json: bool) -> None:
     """Print the result: ``result`` as JSON, or ``text`` for a person."""
     if as_json:
-        click.echo(json.dumps(result, indent=2, sort_keys=True, ensure_ascii=False))
+        click.echo(json.dumps(result, indent=2, sort_keys=True, ensure_ascii=not _takes_all(sys.stdout)))
     elif text:
         click.echo(text)
 
@@ -229,7 +240,10 @@ def refusals(command: F) -> F:
         except PseudolinkError as error:
             _end_if_stopped()
             if wants_json():
-                click.echo(json.dumps({"error": error.diagnostics()}, ensure_ascii=False), err=True)
+                click.echo(
+                    json.dumps({"error": error.diagnostics()}, ensure_ascii=not _takes_all(sys.stderr)),
+                    err=True,
+                )
             else:
                 say(f"{error.code}: {error.message}")
                 if error.advice:

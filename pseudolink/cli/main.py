@@ -113,6 +113,7 @@ def cli() -> None:
 def main() -> None:
     """Entry point; an interrupt is an ordinary end, not a traceback that could show a value."""
     stopping.install()
+    common.letters_never_end_a_run()
     try:
         cli(standalone_mode=True)
     except SystemExit as end:

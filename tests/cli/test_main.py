@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import shlex
 import signal
@@ -210,8 +211,6 @@ def test_a_refusal_has_a_code_a_sentence_and_advice() -> None:
 
 
 def test_a_refusal_is_data_when_json_is_asked_for() -> None:
-    import json
-
     result = ending(FieldRuleError([Problem("row 3, field 'dob'", "breaks date.real")]), "--json")
     assert result.exit_code == 1
     assert result.stdout == ""
@@ -256,6 +255,30 @@ def test_a_reader_that_closes_the_pipe_is_no_fault_of_the_software() -> None:
     process.wait(timeout=60)
     assert "PL-GEN-99" not in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]], ids=["text", "json"])
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "utf-8"])
+def test_letters_that_the_output_cannot_show_do_not_end_a_run(
+    tmp_path: Path, encoding: str, more: list[str]
+) -> None:
+    """Redirected on Windows, output takes one code page: a column called Ŵard must not lose the result."""
+    (tmp_path / "extract.csv").write_text("forename;surname;Ŵard\nAnn;Lee;x\n", encoding="utf-8")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pseudolink.cli.main", "schema", "start"),
+            *(str(tmp_path / "extract.csv"), "-o", str(tmp_path / "fields.toml"), *more),
+        ],
+        env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.decode(encoding)
+    if more:
+        assert json.loads(said)["rest"] == ["Ŵard"]
+    else:
+        assert ("Ŵard" if encoding == "utf-8" else "\\u0174ard") in said
 
 
 def test_no_passphrase_at_the_prompt_is_a_refusal(tmp_path: Path) -> None:
