@@ -27,6 +27,11 @@ heavy = {"numba", "pandas", "pyarrow", "scipy", "numpy", "pyspark", "pkcs11", "o
 assert not heavy, heavy
 """
 
+WORKBOOK = """
+import pandas as pd
+pd.read_csv("demo/council/extract.csv", dtype=str).to_excel("extract.xlsx", index=False)
+"""
+
 
 def interpreter(version: str) -> str | None:
     """A Python of this version that runs and can make environments."""
@@ -57,7 +62,17 @@ def tried(wheel: Path, python: str, folder: Path) -> None:
     run(scripts / "pseudolink", "--version")
     run(scripts / "pseudolink", "doctor")
     run(scripts / "pseudolink", "schema", "check", ROOT / "examples" / "schemas" / "uk-programme.toml")
+    run(scripts / "pseudolink", "schema", "start", "-o", folder / "example.toml")
     run(scripts / "pseudolink", "demo", "--people", "500", "--out", folder / "demo")
+    run(scripts / "python", "-m", "pip", "install", "--quiet", "--only-binary", ":all:", f"{wheel}[excel]")
+    run(scripts / "python", "-c", WORKBOOK)
+    run(
+        scripts / "pseudolink",
+        "profile",
+        "extract.xlsx",
+        "--schema",
+        folder / "demo" / "shared" / "schema.toml",
+    )
 
 
 def main(folder: Path, versions: list[str]) -> int:

@@ -184,6 +184,8 @@ class Reader:
                 message = item["msg"]
                 if where.endswith("floor.company"):
                     message = 'must be a share as text, such as "0.05"'
+                elif item["type"] == "string_too_short":
+                    message = "is empty"
                 elif item["type"] == "string_pattern_mismatch":
                     message = "must not have control characters, nor spaces at its ends"
                 self.problem(f"{place}{where}".lstrip("."), message)
@@ -258,6 +260,9 @@ class Reader:
 
     def unique(self, place: str, key: str, text: str, seen: dict[tuple[str, str], str]) -> None:
         where = f"{place}.{key}"
+        if not text and key != "id":
+            self.problem(where, "is empty; it stands in the party's file ID.party.pub")
+            return
         if (key, text) in seen:
             self.problem(where, f"the same as {seen[key, text]}")
         seen[key, text] = where

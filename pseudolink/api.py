@@ -6,7 +6,6 @@ For notebooks and trials. Between organisations use the roles: they seal, sign a
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +22,7 @@ from pseudolink.formats.encodings import Encodings, to_table
 from pseudolink.formats.statistics import Statistics
 from pseudolink.keys.linkage import LinkageKey
 from pseudolink.match import dice
+from pseudolink.portable import processors
 from pseudolink.roles import rehearsal
 from pseudolink.roles.encoding import Options, coverage, encode_table
 from pseudolink.roles.linkage import Delivery, link_all
@@ -142,7 +142,7 @@ def rehearse(
 
 
 def _threads(wanted: int | None) -> int:
-    return wanted or os.cpu_count() or 1
+    return wanted or processors()
 
 
 def dice_pairs(

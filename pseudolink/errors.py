@@ -1,12 +1,7 @@
 """
-Every public exception of pseudolink, each with a stable code.
-
-The code (``PL-AREA-NN``) is part of the interface: scripts may test for it, so a code is
-never reused for another meaning. A message names a file, a column, a field, a rule, a row
-number or a count. It never contains a cell's value, a token or a key.
-
-Grouped by whose fault it is: the input's, the design's (schema, agreement), the keys', the
-package's, the data's (floor, linkage) or the release's.
+Every public exception of pseudolink, each with a stable code (``PL-AREA-NN``), by whose fault it is.
+A code is never reused for another meaning: scripts test for it. A message names files, columns, rules,
+row numbers and counts, never a cell's value, a token or a key.
 """
 
 from __future__ import annotations
@@ -130,6 +125,12 @@ class KnownLinksError(ProblemsError, InputError):
 
     code = "PL-INPUT-07"
     what = "known links"
+
+
+class WorkbookError(ProblemsError, InputError):
+    """A workbook no longer holds what was entered in it, or not yet what it will show."""
+
+    code = "PL-INPUT-08"
 
 
 class FieldRuleError(ProblemsError):

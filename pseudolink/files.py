@@ -8,7 +8,6 @@ on disk. What an earlier, killed run left behind under such a name is removed by
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import secrets
@@ -18,12 +17,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pseudolink.errors import OutputError, OutputExistsError
+from pseudolink.portable import BINARY, sync
 
 PREFIX = ".pseudolink-tmp-"
 WORK_PREFIX = ".pseudolink-work-"
 _RANDOM_BYTES = 6
-# Said by file systems that have nothing to synchronise (some network and memory ones).
-_NO_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP})
 
 
 def _temporary(final: Path) -> Path:
@@ -44,23 +42,6 @@ def _sweep(final: Path) -> None:
     for left in final.parent.iterdir():
         if ours.fullmatch(left.name):
             _discard(left)
-
-
-def _sync(path: Path) -> None:
-    # A rename may reach the disk before the bytes do; a power cut would then leave an empty file.
-    folder = path.is_dir()
-    if os.name == "nt" and folder:  # cannot be opened; its entries are journalled there
-        return
-    # Windows synchronises only what is open for writing.
-    access = os.O_RDWR if os.name == "nt" else os.O_RDONLY
-    handle = os.open(path, access)
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno not in _NO_SYNC:
-            raise
-    finally:
-        os.close(handle)
 
 
 def refuse_existing(final: Path) -> None:
@@ -102,13 +83,13 @@ def new_file(final: Path, *, overwrite: bool = False) -> Iterator[Path]:
         final.parent.mkdir(parents=True, exist_ok=True)
         _sweep(final)
         # Created with the owner's rights alone, before a byte is in it.
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | BINARY, 0o600))
         yield temporary
-        _sync(temporary)
+        sync(temporary)
         if not overwrite:  # another run may have finished meanwhile
             refuse_existing(final)
         os.replace(temporary, final)
-        _sync(final.parent)
+        sync(final.parent)
     except OSError as error:
         raise _refused(final, error) from error
     finally:
@@ -134,11 +115,11 @@ def new_folder(final: Path) -> Iterator[Path]:
         yield temporary
         for path in temporary.rglob("*"):
             if not path.is_symlink():
-                _sync(path)
-        _sync(temporary)
+                sync(path)
+        sync(temporary)
         refuse_existing(final)  # another run may have finished meanwhile
         os.rename(temporary, final)
-        _sync(final.parent)
+        sync(final.parent)
     except OSError as error:
         raise _refused(final, error) from error
     finally:

@@ -15,12 +15,12 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from pseudolink.clean import names, surname, upn
 from pseudolink.clean.folding import fold
 from pseudolink.clean.nino import ADMINISTRATIVE, LETTERS, NEVER_ISSUED
 from pseudolink.formats.cleaned import Texts
+from pseudolink.kernels import njit
 
 Bytes = npt.NDArray[np.uint8]
 Index = npt.NDArray[np.int64]

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import codecs
 import csv
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -21,6 +23,7 @@ import pyarrow as pa
 
 from pseudolink.clean import csv_scan
 from pseudolink.clean.columns import TEXT
+from pseudolink.clean.headings import column_key, plainly_a_heading
 from pseudolink.errors import EmptyInputError, EncodingOfTextError, InputError, UsageError
 
 DELIMITERS: Final = ",;\t|"
@@ -28,23 +31,22 @@ _SAMPLE: Final = 1 << 16
 _LOOK_ROWS: Final = 100_000
 _MOST_LINES: Final = 20
 _MARK: Final = codecs.BOM_UTF8
-
-
-def column_key(name: str) -> str:
-    """How column names are compared: blanks at the ends and upper or lower case do not count."""
-    return name.strip().casefold()
+#: A line by which Excel is told the delimiter; no row of the table.
+_TOLD: Final = re.compile(r"sep=([^\r\n\"])(?:\r\n|\r|\n)", re.IGNORECASE)
 
 
 def refuse_duplicates(names: list[str], source: str) -> None:
     """
     Raises:
-        InputError: columns that nothing tells apart.
+        InputError: columns that nothing tells apart; their names only where they are no cells.
     """
     counts = Counter(column_key(name) for name in names)
     twice = [name for name in dict.fromkeys(column_key(n) for n in names) if name and counts[name] > 1]
     if twice:
+        numbers = [str(at) for at, name in enumerate(names, 1) if column_key(name) in twice]
+        told = ", ".join(twice) if plainly_a_heading(names) else f"in columns {', '.join(numbers)}"
         raise InputError(
-            f"{source}: column names that stand more than once: {', '.join(twice)}",
+            f"{source}: column names that stand more than once: {told}",
             advice="Upper and lower case do not tell columns apart; rename or remove all but one.",
         )
 
@@ -169,10 +171,16 @@ class CsvFile:
                     f"{path.name} is not {encoding} text: it has zero bytes",
                     advice="It may be UTF-16; declare the encoding utf-16, or save it as CSV UTF-8.",
                 )
-            self._delimiter = delimiter or _find_delimiter(sample, whole=len(sample) < _SAMPLE)
+            told = _TOLD.match(sample)
+            self._told = told[0] if told else ""
+            self._delimiter = (
+                delimiter
+                or (told[1] if told else None)
+                or _find_delimiter(sample, whole=len(sample) < _SAMPLE)
+            )
         # Opened anew: after a byte-order mark, going back to the start is not the same for every encoding.
         with opened(path, encoding) as text:
-            _, header = next(iter(_Rows(path, text, self._delimiter)), (0, []))
+            _, header = next(self._rows(_Rows(path, text, self._delimiter)), (0, []))
         if not header:
             raise EmptyInputError(f"{path.name} is empty")
         self.columns = [name.strip() for name in header]
@@ -180,12 +188,17 @@ class CsvFile:
         self.rows: int | None = None
         self._start = self._look()
 
+    def _rows(self, rows: _Rows) -> Iterator[tuple[int, list[str]]]:
+        """Rows from the header on."""
+        return islice(iter(rows), 1 if self._told else 0, None)
+
     def _look(self) -> int | None:
         """The byte at which the rows begin where the whole file is plain, else None; counts them."""
         if self._encoding.lower().replace("_", "-") not in ("utf-8", "utf8") or not self._delimiter.isascii():
             return None
         with self._path.open("rb") as stream:
             mark = len(_MARK) if stream.read(len(_MARK)) == _MARK else 0
+            mark += len(self._told.encode())
             stream.seek(mark)
             decoder = codecs.getincrementaldecoder("utf-8")()
             try:
@@ -226,7 +239,7 @@ class CsvFile:
     def _row_by_row(self, size: int) -> Iterator[list[pa.ChunkedArray]]:
         with opened(self._path, self._encoding) as text:
             rows = _Rows(self._path, text, self._delimiter)
-            every = iter(rows)
+            every = self._rows(rows)
             next(every)  # the header
             for arrays in rows.chunks(len(self.columns), every, size):
                 yield [pa.chunked_array([array], TEXT) for array in arrays]

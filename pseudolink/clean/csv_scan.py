@@ -17,10 +17,10 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numba import njit
 from pyarrow import csv as arrow_csv
 
 from pseudolink.clean.columns import TEXT
+from pseudolink.kernels import njit
 
 _BLOCK: Final = 1 << 22
 #: The other reader takes no cell of more characters; a longer row is odd.

@@ -15,13 +15,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pseudolink.clean.cells import JUDGES, Broken, Judged, Judges, added
+from pseudolink.clean.csv_file import refuse_duplicates
 from pseudolink.clean.formats import compile_format
-from pseudolink.clean.reader import column_key
+from pseudolink.clean.headings import column_key, expected_columns, lacking_fields, missing_columns
 from pseudolink.clean.versions import hyphen_parts, with_versions
 from pseudolink.errors import (
     EmptyInputError,
-    InputError,
-    MissingColumnsError,
     Problem,
     SchemaError,
     UnusableFieldError,
@@ -213,32 +212,15 @@ def _find_columns(
     names: Sequence[str], schema: LinkageSchema, wanted: Collection[str], source: str
 ) -> dict[str, list[int]]:
     """Field -> positions of its columns: one, three for a date in parts, none where absent."""
-    there: dict[str, int] = {}
-    for position, name in enumerate(names):
-        if column_key(name) in there:
-            raise InputError(f"{source or 'the table'}: two columns are called {column_key(name)!r}")
-        there[column_key(name)] = position
+    refuse_duplicates(list(names), source or "the table")
+    lacking = lacking_fields(names, schema, wanted)
+    if lacking:
+        raise missing_columns(names, lacking, expected=expected_columns(schema), source=source)
+    there = {column_key(name): position for position, name in enumerate(names)}
     found: dict[str, list[int]] = {}
-    problems = []
     for field in schema.fields.values():
-        aliases = field.parts or field.columns
-        present = [there[key] for key in map(column_key, aliases) if key in there]
-        if field.parts is None:
-            found[field.name] = present[:1]
-            complete = bool(present)
-        else:
-            found[field.name] = present
-            complete = len(present) == len(aliases)
-        # Some of three parts without the others is a mistake even where the field is optional.
-        if not complete and (field.name in wanted or (field.parts is not None and present)):
-            what = "columns" if field.parts else "a column, one of"
-            problems.append(Problem(f"field {field.name!r}", f"needs {what} {', '.join(aliases)}"))
-    if problems:
-        raise MissingColumnsError(
-            problems,
-            source=source or None,
-            advice=f"The columns that are there: {', '.join(names)}.",
-        )
+        present = [there[key] for key in map(column_key, field.parts or field.columns) if key in there]
+        found[field.name] = present if field.parts else present[:1]
     return found
 
 

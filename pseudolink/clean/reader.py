@@ -1,5 +1,5 @@
 """
-Reading an extract in chunks: CSV, Parquet, Arrow or a data frame, all columns as text.
+Reading an extract in chunks: CSV, Parquet, Excel, Arrow or a data frame, all columns as text.
 
 Nothing is guessed from values: no column is a number or a date here, so ``007`` stays ``007``.
 No message contains a cell: the readers' own messages quote rows, so they are never passed on.
@@ -17,21 +17,31 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pseudolink.clean.columns import TEXT, text_of, texts
-from pseudolink.clean.csv_file import CsvFile, column_key, refuse_duplicates
+from pseudolink.clean.csv_file import CsvFile, refuse_duplicates
+from pseudolink.clean.headings import column_key
+from pseudolink.clean.workbook import is_workbook, read_workbook
 from pseudolink.errors import EmptyInputError, InputError, UsageError
 
 CHUNK_ROWS: Final = 50_000
+_ZIP: Final = b"PK\x03\x04"
 _KINDS: Final = {
     b"PAR1": "parquet",
-    b"PK\x03\x04": "a spreadsheet or zip archive",
+    _ZIP: "a zip archive or another kind of spreadsheet",
     b"\x1f\x8b": "a gzip archive",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook (.xls) or one under a password",
+}
+_SUFFIXES: Final = {
+    ".parquet": "Parquet",
+    ".pq": "Parquet",
+    ".xls": "an Excel workbook",
+    ".xlsx": "an Excel workbook",
+    ".xlsm": "an Excel workbook",
 }
 
 #: ``chunks(size)``: tables of at most that many rows, columns as they come.
 Chunks = Callable[[int], Iterator[pa.Table]]
 
-__all__ = ["CHUNK_ROWS", "Extract", "column_key", "open_extract", "read_extract"]
+__all__ = ["CHUNK_ROWS", "Extract", "column_key", "open_extract", "read_extract", "sheet_of"]
 
 
 class Extract:
@@ -74,37 +84,50 @@ class Extract:
         return pa.concat_tables(self.chunks())
 
 
-def open_extract(source: Any, *, encoding: str = "utf-8", delimiter: str | None = None) -> Extract:
+def open_extract(
+    source: Any, *, encoding: str = "utf-8", delimiter: str | None = None, sheet: str | None = None
+) -> Extract:
     """
     Look at an extract; every column will be ``large_string``, an empty CSV cell is empty text.
 
     Args:
-        source: path of a CSV or Parquet file, pyarrow.Table, pandas.DataFrame, or anything with
-            ``__arrow_c_stream__``.
+        source: path of a CSV, Parquet or Excel file, pyarrow.Table, pandas.DataFrame, or anything
+            with ``__arrow_c_stream__``.
         encoding: character encoding of a CSV file; a UTF-8 byte-order mark is removed.
         delimiter: one character; found among ``, ; tab |`` when None.
+        sheet: of a workbook, name or number from 1; needed where several have cells.
 
     Raises:
         InputError: not a table that can be read: duplicate column names, columns of nested values.
         EmptyInputError: nothing in it.
         EncodingOfTextError: bytes that are not text in ``encoding``; names the line.
-        UsageError: an encoding that does not exist, a delimiter of more than one character.
+        UsageError: an encoding that does not exist, a delimiter of more than one character, a sheet
+            of what is no workbook.
+        WorkbookError: a workbook that no longer holds what was entered.
+        MissingDependencyError: a workbook, and openpyxl is not installed.
+
+    Warns:
+        ExtractWarning: what may be wrong with a workbook, in counts.
 
     Source: specs/cleaning-v1.md, section 12.
     """
     if isinstance(source, (str, Path)):
-        return _file(Path(source), encoding, delimiter)
+        return _file(Path(source), encoding, delimiter, sheet)
+    if sheet is not None:
+        raise UsageError("only a workbook has sheets")
     return _from_memory(source)
 
 
-def read_extract(source: Any, *, encoding: str = "utf-8", delimiter: str | None = None) -> pa.Table:
+def read_extract(
+    source: Any, *, encoding: str = "utf-8", delimiter: str | None = None, sheet: str | None = None
+) -> pa.Table:
     """
     Read a whole extract.
 
     Raises:
         As :func:`open_extract`; also ragged rows, a quote without end; no rows.
     """
-    return open_extract(source, encoding=encoding, delimiter=delimiter).table()
+    return open_extract(source, encoding=encoding, delimiter=delimiter, sheet=sheet).table()
 
 
 # ---------------------------------------------------------------- memory
@@ -180,7 +203,12 @@ def _from_pandas(frame: Any) -> Extract:
 # ---------------------------------------------------------------- files
 
 
-def _file(path: Path, encoding: str, delimiter: str | None) -> Extract:
+def sheet_of(source: Any, sheet: str | None) -> str | None:
+    """The sheet, of a source that is a workbook: one name for several sources, of which some have sheets."""
+    return sheet if isinstance(source, (str, Path)) and is_workbook(Path(source)) else None
+
+
+def _file(path: Path, encoding: str, delimiter: str | None, sheet: str | None) -> Extract:
     try:
         with path.open("rb") as handle:
             head = handle.read(4)
@@ -189,12 +217,21 @@ def _file(path: Path, encoding: str, delimiter: str | None) -> Extract:
     if not head:
         raise EmptyInputError(f"{path.name} is empty")
     kind = next((kind for magic, kind in _KINDS.items() if head.startswith(magic)), "csv")
+    if head == _ZIP and is_workbook(path):
+        return _workbook(path, sheet)
+    if sheet is not None:
+        raise UsageError(f"{path.name} is no Excel workbook and has no sheets")
     if kind == "parquet":
         return _parquet(path)
     if kind != "csv":
-        raise InputError(f"{path.name} is {kind}, not CSV or Parquet", advice="Save it as CSV (UTF-8).")
-    if path.suffix.lower() in (".parquet", ".pq"):
-        raise InputError(f"{path.name} is not Parquet, though its name says so")
+        raise InputError(
+            f"{path.name} is {kind}; CSV, Parquet and .xlsx are read", advice="Save it as CSV (UTF-8)."
+        )
+    if path.suffix.lower() in _SUFFIXES:
+        raise InputError(
+            f"{path.name} is not {_SUFFIXES[path.suffix.lower()]}, though its name says so",
+            advice="If it is CSV, call it .csv.",
+        )
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
         raise UsageError("the delimiter must be one character, and no quote or line break")
     found = CsvFile(path, encoding, delimiter)
@@ -208,6 +245,15 @@ def _file(path: Path, encoding: str, delimiter: str | None) -> Extract:
 
 def _table(columns: list[pa.ChunkedArray]) -> pa.Table:
     return pa.Table.from_arrays(columns, names=[str(number) for number in range(len(columns))])
+
+
+def _workbook(path: Path, sheet: str | None) -> Extract:
+    names, table = read_workbook(path, sheet)
+
+    def chunks(size: int) -> Iterator[pa.Table]:
+        return (table.slice(at, rows) for at, rows in _slices(table.num_rows, size))
+
+    return Extract(path.name, names, chunks, rows=table.num_rows)
 
 
 def _parquet(path: Path) -> Extract:

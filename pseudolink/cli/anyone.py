@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import click
 
 from pseudolink.cli.common import (
+    FOLDER,
     NEW_PATH,
     NOBODY,
     READABLE,
@@ -18,10 +20,9 @@ from pseudolink.cli.common import (
     progress,
     refusals,
     resolution_options,
+    sheet_option,
     threshold_option,
 )
-from pseudolink.roles.encoding import Options
-from pseudolink.schema import load_schema
 
 
 def demo_schema() -> Path:
@@ -86,6 +87,7 @@ def demo(people: int, out: Path, seed: int, schema: Path | None, as_json: bool) 
 @click.option("--workers", type=click.IntRange(min=1), help="Threads that encode; all processors without it.")
 @click.option("--strict", is_flag=True, help="Refuse cells that break a rule.")
 @click.option("--ignore-floor", is_flag=True, help="Measure the security floor without refusing.")
+@sheet_option
 @json_option
 @refusals
 def rehearse(
@@ -103,6 +105,7 @@ def rehearse(
     workers: int | None,
     strict: bool,
     ignore_floor: bool,
+    sheet: str | None,
     as_json: bool,
 ) -> None:
     """Run the pipeline on your own files with known truth, each against the first.
@@ -111,9 +114,11 @@ def rehearse(
     payload: use test data.
     """
     from pseudolink.roles import rehearsal
+    from pseudolink.roles.encoding import Options
     from pseudolink.roles.resolving import rules_of
+    from pseudolink.schema import load_schema
 
-    options = Options(strict=strict, workers=workers, enforce_floor=not ignore_floor)
+    options = Options(strict=strict, workers=workers, enforce_floor=not ignore_floor, sheet=sheet)
     with progress() as report:
         found = rehearsal.rehearse(
             files,
@@ -163,19 +168,27 @@ def _rehearsal_text(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-@click.command(epilog="Example: pseudolink doctor --json")
+@click.command(epilog="Example: pseudolink doctor --keys council/keys")
+@click.option("--keys", multiple=True, type=FOLDER, help="Folder of keys: who can read it; again for more.")
 @json_option
 @refusals
-def doctor(as_json: bool) -> None:
-    """Show versions, the engine and kernel in use, and what is missing."""
+def doctor(keys: tuple[Path, ...], as_json: bool) -> None:
+    """Look whether everything is there, and say how to get what is missing.
+
+    Versions, compiled code, sealing, random numbers, clock, memory, room on disk, and the extras that
+    only some need. Ends with status 1 where something is wrong. No key is opened.
+    """
     from pseudolink.roles import doctor as role
 
-    found = role.examine()
-    lines = [f"{name:<14}{value}" for name, value in found["versions"].items()]
-    lines += [f"engine        {found['engine']}", f"kernel        {found['kernel']}"]
-    lines += [f"processors    {found['processors']}"]
-    lines += [f"missing       {name}: {why}" for name, why in found["missing"].items()]
-    lines += ["ready" if not found["missing"] else "not ready: install what is missing"]
+    found = role.examine(keys)
+    versions = ", ".join(f"{name} {one}" for name, one in found["versions"].items())
+    lines = [*textwrap.wrap(versions, 100), f"engine {found['engine']}", ""]
+    width = max(len(one["name"]) for one in found["checks"])
+    for one in found["checks"]:
+        lines.append(f"{one['state']:<6}{one['name']:<{width}}  {one['found']}")
+        if one["advice"]:
+            lines.append(f"{'':<6}{'':<{width}}  {one['advice']}")
+    lines += ["", "not ready: see what is wrong" if found["missing"] else "ready"]
     emit(found, "\n".join(lines), as_json=as_json)
     if found["missing"]:
         raise SystemExit(1)

@@ -19,6 +19,7 @@ from pseudolink.cli.common import (
     progress,
     refusals,
     say,
+    sheet_option,
 )
 from pseudolink.errors import UsageError
 
@@ -93,6 +94,7 @@ def attack() -> None:
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of all experiments.")
 @click.option("-o", "--output", type=NEW_PATH, help="New file for the report (JSON), for encode --audit.")
 @click.option("--html", type=NEW_PATH, help="New file for the report as one HTML page.")
+@sheet_option
 @json_option
 @refusals
 def run(
@@ -112,6 +114,7 @@ def run(
     seed: int,
     output: Path | None,
     html: Path | None,
+    sheet: str | None,
     as_json: bool,
 ) -> None:
     """Attack ENCODINGS (a file that `rehearse --keep` leaves), or the reference itself with --self.
@@ -134,7 +137,7 @@ def run(
     wanted = Wanted(sample, overlap, reference_errors, full, seed)
     numbers = [one.strip().upper() for one in (attacks or "").split(",") if one.strip()]
     request = auditor.Request(
-        reference, schema, encodings, truth, truth_file, scheme, project, numbers, wanted
+        reference, schema, encodings, truth, truth_file, scheme, project, numbers, wanted, sheet=sheet
     )
     with progress() as report:
         found = auditor.audit(request, report)
@@ -186,7 +189,7 @@ def _text(found: dict[str, Any]) -> str:
                 f"{figure_name(canary['figure'])} {_reached(canary)}; {what}"
             )
     lines += ["", found["verdict"], *(f"  {reason}" for reason in found["reasons"])]
-    lines += ["", "not tested: " + "; ".join(found["not_tested"])]
+    lines += ["", "not tested:", *(f"  {one}" for one in found["not_tested"])]
     return "\n".join(lines)
 
 
@@ -207,6 +210,7 @@ def _reached(canary: dict[str, Any]) -> str:
 @click.option(
     "--earlier", type=READABLE, multiple=True, help="Key file of an earlier project; again for more."
 )
+@sheet_option
 @passphrase_option
 @json_option
 @refusals
@@ -216,6 +220,7 @@ def keys(
     schema: Path,
     project: str,
     earlier: tuple[Path, ...],
+    sheet: str | None,
     passphrase_file: Path | None,
     as_json: bool,
 ) -> None:
@@ -225,7 +230,7 @@ def keys(
 
     phrase = ask_passphrase(passphrase_file) if earlier else ""
     known = {f"earlier key {path.name}": LinkageKey.load(path, phrase) for path in earlier}
-    found = auditor.try_keys(encodings, reference, schema, project=project, earlier=known)
+    found = auditor.try_keys(encodings, reference, schema, project=project, earlier=known, sheet=sheet)
     lines = [f"{found['keys_tried']:,} keys tried under {len(found['projects'])} names of projects"]
     lines += [
         f"  FITS: {one['key']}, project {one['project']} ({one['share_of_tokens']:.1%} of the tokens)"
@@ -287,7 +292,7 @@ def release(
     ]
     lines = [found["sentence"], "singled out", *without]
     lines += [found["verdict"]] if found["verdict"] else []
-    lines += ["", "not tested: " + "; ".join(found["not_tested"])]
+    lines += ["", "not tested:", *(f"  {one}" for one in found["not_tested"])]
     emit(found, "\n".join(lines), as_json=as_json)
     if found["verdict"] == intrusion.FAIL:
         raise SystemExit(NOT_PASSED)

@@ -11,6 +11,7 @@ import json
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ import click
 
 from pseudolink.cli import stopping
 from pseudolink.errors import PassphraseError, PseudolinkError
+from pseudolink.notices import Notice
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,6 +33,9 @@ encoding_option = click.option(
     "--encoding", default="utf-8", show_default=True, help="Of a CSV file; windows-1252 must be said."
 )
 delimiter_option = click.option("--delimiter", help="Of a CSV file; found among , ; tab | without it.")
+sheet_option = click.option(
+    "--sheet", help="Of a workbook (.xlsx): name or number; needed where several have cells."
+)
 
 #: Exit status of a refusal that has a code. Click itself uses 2 for a wrong command line.
 REFUSED = 1
@@ -127,10 +132,21 @@ def say(text: str) -> None:
     click.echo(text, err=True)
 
 
+def _takes_all(stream: Any) -> bool:
+    """Whether a stream takes every letter: redirected, Windows has it take those of one code page."""
+    return (getattr(stream, "encoding", None) or "utf-8").lower().replace("-", "").startswith("utf")
+
+
+def letters_never_end_a_run() -> None:
+    """What standard output cannot show is shown as its number; a finished run does not fail by it."""
+    if not _takes_all(sys.stdout) and hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def emit(result: Any, text: str, *, as_json: bool) -> None:
     """Print the result: ``result`` as JSON, or ``text`` for a person."""
     if as_json:
-        click.echo(json.dumps(result, indent=2, sort_keys=True, ensure_ascii=False))
+        click.echo(json.dumps(result, indent=2, sort_keys=True, ensure_ascii=not _takes_all(sys.stdout)))
     elif text:
         click.echo(text)
 
@@ -197,6 +213,23 @@ def _end_if_stopped() -> None:
         raise SystemExit(stopping.status()) from None
 
 
+@contextmanager
+def warnings_said() -> Iterator[None]:
+    """Say what is for a person; other warnings go where they go."""
+    other = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, Notice):
+            say(f"warning: {message}")
+        else:
+            other(message, category, *place, **more)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", Notice)
+        warnings.showwarning = show
+        yield
+
+
 def refusals(command: F) -> F:
     """Turn a PseudolinkError into its code, sentence and advice on standard error; exit 1."""
 
@@ -207,7 +240,10 @@ def refusals(command: F) -> F:
         except PseudolinkError as error:
             _end_if_stopped()
             if wants_json():
-                click.echo(json.dumps({"error": error.diagnostics()}, ensure_ascii=False), err=True)
+                click.echo(
+                    json.dumps({"error": error.diagnostics()}, ensure_ascii=not _takes_all(sys.stderr)),
+                    err=True,
+                )
             else:
                 say(f"{error.code}: {error.message}")
                 if error.advice:

@@ -19,9 +19,9 @@ from pseudolink.cli.common import (
     progress,
     refusals,
     say,
+    sheet_option,
 )
 from pseudolink.errors import KeyFileError, UsageError, WrongKeyError
-from pseudolink.roles.encoding import Options
 
 
 def linkage_key_file(keys: Path) -> Path:
@@ -93,6 +93,7 @@ def linkage_key_file(keys: Path) -> Path:
 @click.option("--pin-file", type=READABLE, help="PIN of the token, where the linkage key is in one.")
 @encoding_option
 @delimiter_option
+@sheet_option
 @passphrase_option
 @json_option
 @refusals
@@ -119,6 +120,7 @@ def encode(
     pin_file: Path | None,
     encoding: str,
     delimiter: str | None,
+    sheet: str | None,
     passphrase_file: Path | None,
     as_json: bool,
 ) -> None:
@@ -128,6 +130,7 @@ def encode(
     from pseudolink.keys.party import PartyKey
     from pseudolink.keys.token import is_reference
     from pseudolink.roles import custodian as role
+    from pseudolink.roles.encoding import Options
 
     phrase = ask_passphrase(passphrase_file)
     own = PartyKey.load(keys / f"{party}.party.key", phrase)
@@ -154,7 +157,7 @@ def encode(
             do_not_link=do_not_link,
             events=_named_files(events),
             known_links=known_links,
-            options=Options(strict=strict, workers=workers, chunk_rows=chunk_rows, audit=audit),
+            options=Options(strict=strict, workers=workers, chunk_rows=chunk_rows, audit=audit, sheet=sheet),
             encoding=encoding,
             delimiter=delimiter,
             report=report,
@@ -196,7 +199,7 @@ def _named_files(words: tuple[str, ...]) -> dict[str, Path]:
         if not equals or not name.strip() or name.strip() in found or not Path(path).is_file():
             raise UsageError(
                 "--events has the form NAME=FILE, each name once",
-                advice="FILE must be there, as CSV or Parquet.",
+                advice="FILE must be there, as CSV, Parquet or .xlsx.",
             )
         found[name.strip()] = Path(path)
     return found
@@ -212,6 +215,7 @@ def _named_files(words: tuple[str, ...]) -> dict[str, Path]:
 @click.option("--key", type=READABLE, required=True, help="This custodian's ID.party.key.")
 @click.option("--schema", type=READABLE, help="With identifiers: the linkage schema.")
 @click.option("--extract", type=READABLE, help="With identifiers: the extract as it was delivered.")
+@sheet_option
 @click.option("-o", "--output", type=NEW_PATH, required=True, help="The new package.")
 @click.option("--ledger", type=NEW_PATH, help="Where the receipt goes; default ledger.jsonl beside --output.")
 @passphrase_option
@@ -224,6 +228,7 @@ def withdraw(
     key: Path,
     schema: Path | None,
     extract: Path | None,
+    sheet: str | None,
     output: Path,
     ledger: Path | None,
     passphrase_file: Path | None,
@@ -245,6 +250,7 @@ def withdraw(
         key=PartyKey.load(key, ask_passphrase(passphrase_file)),
         schema=schema,
         extract=extract,
+        sheet=sheet,
         output=output,
         ledger=ledger or output.parent / "ledger.jsonl",
     )

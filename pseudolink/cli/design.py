@@ -7,13 +7,61 @@ from typing import Any
 
 import click
 
-from pseudolink.cli.common import NEW_PATH, READABLE, emit, json_option, progress, refusals
+from pseudolink.cli.common import (
+    NEW_PATH,
+    READABLE,
+    delimiter_option,
+    emit,
+    encoding_option,
+    json_option,
+    progress,
+    refusals,
+    say,
+    sheet_option,
+)
 from pseudolink.schema import LinkageSchema, load_schema
 
 
 @click.group()
 def schema() -> None:
-    """Check and plan linkage schemas."""
+    """Start, check and plan linkage schemas."""
+
+
+@schema.command(epilog="Example: pseudolink schema start extract.csv -o fields.toml")
+@click.argument("extract", type=READABLE, required=False)
+@encoding_option
+@delimiter_option
+@sheet_option
+@click.option("-o", "--output", type=NEW_PATH, required=True, help="The new schema file.")
+@json_option
+@refusals
+def start(
+    extract: Path | None,
+    encoding: str,
+    delimiter: str | None,
+    sheet: str | None,
+    output: Path,
+    as_json: bool,
+) -> None:
+    """Begin a schema file from the names of the columns of EXTRACT; without it, from an example.
+
+    Names alone are looked at, no cell. Look the file over, then let `schema plan` choose passes.
+    """
+    from pseudolink.files import refuse_existing
+    from pseudolink.roles import starting
+
+    refuse_existing(output)
+    if extract is None:
+        starting.write(starting.example(), output)
+        emit({"schema": str(output)}, f"wrote {output}, an example with passes; edit it", as_json=as_json)
+        return
+    found = starting.start(extract, encoding=encoding, delimiter=delimiter, sheet=sheet)
+    starting.write(found.text, output)
+    lines = [f"{field:<10}{column}" for field, column in found.fields.items()]
+    lines += [f"no field for: {', '.join(found.rest)}"] if found.rest else []
+    result = {"schema": str(output), "fields": found.fields, "rest": list(found.rest)}
+    emit(result, "\n".join([*lines, f"wrote {output}"]), as_json=as_json)
+    say(f"Look it over, then: pseudolink schema plan {extract} --schema {output} -o schema.toml")
 
 
 @schema.command(epilog="Example: pseudolink schema check examples/schemas/uk-programme.toml")
@@ -102,6 +150,7 @@ def _text(found: LinkageSchema) -> str:
     help="At most so many passes.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the error model.")
+@sheet_option
 @click.option("-o", "--output", type=NEW_PATH, required=True, help="The new schema file.")
 @json_option
 @refusals
@@ -114,6 +163,7 @@ def plan(
     bytes_per_record: int,
     most_passes: int,
     seed: int,
+    sheet: str | None,
     output: Path,
     as_json: bool,
 ) -> None:
@@ -138,6 +188,7 @@ def plan(
             bytes_per_record=bytes_per_record,
             most_passes=most_passes,
             seed=seed,
+            sheet=sheet,
             report=report,
         )
     designer.write(found, output)

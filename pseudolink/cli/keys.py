@@ -10,7 +10,6 @@ import click
 from pseudolink.agreement import load_agreement
 from pseudolink.cli import keeping
 from pseudolink.cli.common import (
-    FOLDER,
     NEW_PATH,
     READABLE,
     ask_passphrase,
@@ -107,7 +106,12 @@ def _ceremony(command: Any) -> Any:
     for option in (
         json_option,
         passphrase_option,
-        click.option("--table", type=FOLDER, required=True, help="Folder that all custodians see."),
+        click.option(
+            "--table",
+            type=click.Path(file_okay=False, path_type=Path),
+            required=True,
+            help="Folder that all custodians see; made by the first who contributes.",
+        ),
         click.option("--secret", type=NEW_PATH, required=True, help="This party's contribution file."),
         click.option("--key", "key_file", type=READABLE, required=True, help="This party's private key."),
         click.argument("agreement", type=READABLE),
@@ -189,6 +193,7 @@ def combine(
     key = ceremony.combine(place, PartyKey.load(key_file, passphrase), secret, passphrase)
     key.save(output, passphrase)
     _say_key(key, output, agreement, as_json=as_json)
+    say(f"Then destroy the contribution: pseudolink keys destroy {secret} --key {key_file}")
 
 
 @keys.command(epilog="Example: pseudolink keys show keys/council/council.party.pub")

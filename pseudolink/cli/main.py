@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from pseudolink.cli import stopping
+from pseudolink.cli import common, stopping
 
 #: command -> ("module:attribute", what it does), in the order that help shows them. What each does
 #: stands here too, so that the list of commands loads none of them.
@@ -17,8 +17,11 @@ COMMANDS = {
         "Run every role end to end on invented families with known truth.",
     ),
     "rehearse": ("pseudolink.cli.anyone:rehearse", "Run the pipeline on your own files with known truth."),
-    "doctor": ("pseudolink.cli.anyone:doctor", "Show versions, engine and kernel, and what is missing."),
-    "schema": ("pseudolink.cli.design:schema", "Check and plan linkage schemas."),
+    "doctor": (
+        "pseudolink.cli.anyone:doctor",
+        "Look whether all is there, and say how to get what is not.",
+    ),
+    "schema": ("pseudolink.cli.design:schema", "Start, check and plan linkage schemas."),
     "agreement": (
         "pseudolink.cli.agreement:agreement",
         "Write, check, sign and show the agreement of all parties.",
@@ -89,7 +92,8 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with common.warnings_said():
+                return super().invoke(ctx)
         except KeyboardInterrupt:
             # Here, because click would end an interrupted command as if it had been refused.
             click.echo("interrupted; nothing was left behind", err=True)
@@ -109,6 +113,7 @@ def cli() -> None:
 def main() -> None:
     """Entry point; an interrupt is an ordinary end, not a traceback that could show a value."""
     stopping.install()
+    common.letters_never_end_a_run()
     try:
         cli(standalone_mode=True)
     except SystemExit as end:

@@ -19,6 +19,7 @@ from pseudolink.cli.common import (
     json_option,
     refusals,
     say,
+    sheet_option,
 )
 from pseudolink.errors import UsageError
 from pseudolink.schema import load_schema
@@ -42,6 +43,7 @@ _LONGEST = 40
 @click.option("--show-values", is_flag=True, help="Show common values and wrong cells; on a terminal alone.")
 @encoding_option
 @delimiter_option
+@sheet_option
 @json_option
 @refusals
 def profile(
@@ -52,6 +54,7 @@ def profile(
     show_values: bool,
     encoding: str,
     delimiter: str | None,
+    sheet: str | None,
     as_json: bool,
 ) -> None:
     """Count what EXTRACT holds, by field and by pass, and whether the floor will hold.
@@ -67,11 +70,19 @@ def profile(
         files.refuse_existing(html)
     design = load_schema(schema, passes_needed=False)
     found = role.profile(
-        extract, design, encoding=encoding, delimiter=delimiter, strict=strict, with_values=show_values
+        extract,
+        design,
+        encoding=encoding,
+        delimiter=delimiter,
+        sheet=sheet,
+        strict=strict,
+        with_values=show_values,
     )
     if html is not None:
         files.write_bytes(html, render(found.counts).encode())
     emit(found.counts, "" if as_json else _text(found.counts, found.values), as_json=as_json)
+    if found.lacking is not None:
+        say(f"{found.lacking.message}\n  {found.lacking.advice}")
     if html is not None:
         say(f"page: {html}")
 

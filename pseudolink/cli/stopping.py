@@ -11,12 +11,14 @@ import signal
 from types import FrameType
 from typing import NoReturn
 
+from pseudolink.portable import STOPPING
+
 _received: list[int] = []
 
 
 def install() -> None:
     """Handle every signal that asks to stop and that nobody has had ignored (as ``nohup`` does)."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+    for name in STOPPING:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _stop)

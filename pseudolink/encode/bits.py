@@ -6,9 +6,10 @@ Source: specs/planning-v1.md, sections 3 and 4; specs/encoding-v1.md, section 6.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from pseudolink.kernels import njit
 
 Words = npt.NDArray[np.uint64]
 Index = npt.NDArray[np.int64]
@@ -29,7 +30,7 @@ def ones(words: Words) -> int:
     return int(np.bitwise_count(words).sum())
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def _count(x: np.uint64) -> np.uint64:  # pragma: no cover
     x = x - ((x >> _ONE) & np.uint64(0x5555555555555555))
     x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
@@ -37,7 +38,7 @@ def _count(x: np.uint64) -> np.uint64:  # pragma: no cover
     return (x * np.uint64(0x0101010101010101)) >> np.uint64(56)
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def fresh(sets: Words, covered: Words, asked: Flags, found: Index) -> None:  # pragma: no cover
     """
     For every set that is asked for, how many of its bits are not covered yet.
@@ -53,7 +54,7 @@ def fresh(sets: Words, covered: Words, asked: Flags, found: Index) -> None:  # p
             found[i] = np.int64(total)
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def _slot(
     key: np.uint64, slots: Words, stamp: npt.NDArray[np.int32], now: int
 ) -> np.uint64:  # pragma: no cover
@@ -65,7 +66,7 @@ def _slot(
     return at
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def alike(
     keys: Words,
     present: Flags,
@@ -116,7 +117,7 @@ def alike(
     return total, largest
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def pairs(
     keys: Words,
     present: Flags,
@@ -165,7 +166,7 @@ class Table:
         return pairs(keys, present, self._slots, self._size, self._stamp, self._now)
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def _suspects(words: Words, present: Flags, slots: int, found: Flags) -> int:  # pragma: no cover
     seen = np.zeros(slots >> 6, dtype=np.uint64)
     twice = np.zeros(slots >> 6, dtype=np.uint64)
@@ -199,7 +200,7 @@ def suspects(words: Words, present: Flags) -> Index:
     return np.flatnonzero(found)
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def _root(parent: npt.NDArray[np.int32], one: int) -> int:  # pragma: no cover
     while parent[one] != one:
         parent[one] = parent[parent[one]]
@@ -207,7 +208,7 @@ def _root(parent: npt.NDArray[np.int32], one: int) -> int:  # pragma: no cover
     return one
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def tie(
     parent: npt.NDArray[np.int32], size: npt.NDArray[np.int32], a: Index, b: Index
 ) -> None:  # pragma: no cover

@@ -26,7 +26,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import njit
 
 from pseudolink.components import NAMES, SORTED, WHOLE, agreement_states
 from pseudolink.encode.counts import Distinct, Index, Numbers, Table, exactly, pairs_within, sizes
@@ -35,6 +34,7 @@ from pseudolink.encode.parts import Component, Components
 from pseudolink.encode.siphash import number_pieces
 from pseudolink.formats.cleaned import Cleaned, Texts
 from pseudolink.formats.statistics import FieldStatistics, Statistics, coarsened
+from pseudolink.kernels import njit
 from pseudolink.schema import LinkageSchema, SchemaField
 
 #: Pairs sampled a compared field.

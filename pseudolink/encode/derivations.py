@@ -13,9 +13,9 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from pseudolink.components import WHOLE
+from pseudolink.kernels import njit
 
 Bytes = npt.NDArray[np.uint8]
 Index = npt.NDArray[np.int64]

@@ -17,9 +17,9 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from pseudolink.errors import EmptyInputError, FloorError, Problem, UsageError
+from pseudolink.kernels import njit
 
 Filters = npt.NDArray[np.uint8]
 

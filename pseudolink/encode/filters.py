@@ -17,10 +17,10 @@ from typing import Final, NoReturn
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from pseudolink.encode.siphash import SIDE_BY_SIDE, siphash_eight
 from pseudolink.formats.cleaned import Texts
+from pseudolink.kernels import njit
 
 Words = npt.NDArray[np.uint64]
 Bytes = npt.NDArray[np.uint8]

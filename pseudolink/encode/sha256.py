@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
+
+from pseudolink.kernels import njit
 
 Words = npt.NDArray[np.uint64]
 State = npt.NDArray[np.uint32]

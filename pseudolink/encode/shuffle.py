@@ -17,7 +17,8 @@ from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from pseudolink.kernels import njit
 
 Words = npt.NDArray[np.uint64]
 Index = npt.NDArray[np.int64]

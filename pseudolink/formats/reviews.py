@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from pseudolink.errors import ArtefactError, OutputError, OutputExistsError, Problem
 from pseudolink.formats import parquet
+from pseudolink.portable import BINARY
 
 CANDIDATES_FORMAT: Final = "pseudolink/candidates/1"
 LABELS_FORMAT: Final = "pseudolink/review/1"
@@ -300,9 +301,9 @@ class LabelFile:
         self._name = path.name
         try:
             if keep is None:
-                handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | BINARY, 0o600)
             else:
-                handle = os.open(path, os.O_WRONLY)
+                handle = os.open(path, os.O_WRONLY | BINARY)
                 os.ftruncate(handle, keep)
                 os.lseek(handle, 0, os.SEEK_END)
         except FileExistsError:

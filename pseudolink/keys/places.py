@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 import subprocess
 import unicodedata
 from pathlib import Path
 
 from pseudolink.errors import KeyExposedError, KeyPlaceError, PassphraseError
+from pseudolink.portable import open_to_others
 
 _FEWEST_CHARACTERS = 6
 # Of these, or of one of these repeated, with figures and signs around it, no passphrase is made.
@@ -71,7 +71,7 @@ def refuse_exposed_passphrase(mode: int, name: str) -> None:
     Raises:
         KeyExposedError: other users of the machine can read or change a passphrase file (POSIX).
     """
-    if os.name == "posix" and stat.S_ISREG(mode) and mode & 0o077:
+    if open_to_others(mode):
         raise KeyExposedError(
             f"{name}: the passphrase can be read or changed by other users",
             advice="Make it the owner's alone (chmod 600), and choose another passphrase.",

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import stat
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +27,7 @@ from pseudolink.errors import (
 from pseudolink.keys import places, vault
 from pseudolink.keys.derive import KEY_BYTES, fixed_input
 from pseudolink.keys.linkage import LinkageKey
+from pseudolink.portable import open_to_others
 
 FORMAT: Final = "pseudolink/token-key/1"
 _NAMES = {"format", "module", "token", "object", "fingerprint", "created"}
@@ -58,7 +58,7 @@ def _reference(path: Path) -> dict[str, str]:
         with path.open("rb") as stream:
             mode = os.fstat(stream.fileno()).st_mode
             # Whoever can change the reference can have us load a library of theirs.
-            if os.name == "posix" and stat.S_ISREG(mode) and mode & 0o022:
+            if open_to_others(mode, 0o022):
                 raise KeyExposedError(f"{path.name} can be changed by other users", advice="chmod 600")
             raw = tomllib.loads(stream.read(65536).decode("utf-8"))
     except OSError as error:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import stat
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
@@ -29,11 +28,13 @@ from pseudolink.errors import (
     KeyDestroyedError,
     KeyExposedError,
     KeyFileError,
+    OutputError,
     PassphraseError,
 )
 from pseudolink.formats import canonical
 from pseudolink.formats.binary import decode64, encode64
 from pseudolink.keys import certificate, places
+from pseudolink.portable import open_to_others
 
 FORMAT = "pseudolink/key/1"
 SHORTEST_PASSPHRASE = 12
@@ -220,7 +221,7 @@ def _load(path: Path) -> bytes:
         with path.open("rb") as stream:
             # Asked of the open file, so that it cannot be exchanged between the look and the reading.
             mode = os.fstat(stream.fileno()).st_mode
-            if os.name == "posix" and stat.S_ISREG(mode) and mode & 0o077:
+            if open_to_others(mode):
                 raise KeyExposedError(
                     f"{path.name} can be read or changed by other users",
                     advice="Make it the owner's alone (chmod 600), and consider the key disclosed.",
@@ -272,7 +273,16 @@ def write(
     """
     files.refuse_existing(path)
     places.refuse_repository(path)
+    _private_folder(path.parent)
     files.write_bytes(path, protect(secret, passphrase, purpose, about))
+
+
+def _private_folder(folder: Path) -> None:
+    """A folder that is made for a key is the owner's alone; one that is there stays as it is."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot write {folder}: {error.strerror or type(error).__name__}") from None
 
 
 def read(path: Path, passphrase: str, purpose: str) -> bytes:

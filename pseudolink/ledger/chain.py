@@ -18,36 +18,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pseudolink import portable
 from pseudolink.errors import ArtefactError, LedgerError, OutputError, Problem, SignatureError
 from pseudolink.formats import canonical
 from pseudolink.formats.binary import decode64, encode64
 from pseudolink.formats.receipt import FIRST, Receipt
 from pseudolink.keys.party import PartyKey
 from pseudolink.keys.party import verify as verify_signature
-
-if sys.platform == "win32":
-    import msvcrt
-
-    # A byte far behind any line, so that readers are not kept from the lines themselves.
-    _FAR = 2**40
-
-    def _lock(handle: int) -> None:
-        os.lseek(handle, _FAR, os.SEEK_SET)
-        msvcrt.locking(handle, msvcrt.LK_LOCK, 1)
-
-    def _unlock(handle: int) -> None:
-        os.lseek(handle, _FAR, os.SEEK_SET)
-        msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)
-
-else:
-    import fcntl
-
-    def _lock(handle: int) -> None:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-
-    def _unlock(handle: int) -> None:
-        fcntl.flock(handle, fcntl.LOCK_UN)
-
 
 _TORN = "cut off in the middle: a run was interrupted here; take this line away once it has been looked at"
 
@@ -94,18 +71,18 @@ def _read_all(handle: int) -> bytes:
 
 @contextmanager
 def _opened(ledger: Path) -> Iterator[int]:
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+    flags = os.O_RDWR | os.O_CREAT | portable.BINARY
     try:
         ledger.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(ledger, flags, 0o600)
     except OSError as error:
         raise OutputError(f"cannot write {ledger.name}: {error.strerror or type(error).__name__}") from None
     try:
-        _lock(handle)
+        portable.lock(handle)
         try:
             yield handle
         finally:
-            _unlock(handle)
+            portable.unlock(handle)
     except OSError as error:
         raise OutputError(f"cannot write {ledger.name}: {error.strerror or type(error).__name__}") from None
     finally:

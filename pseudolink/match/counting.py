@@ -23,9 +23,11 @@ import llvmlite.binding
 import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils as _cgutils
 from numba.extending import intrinsic
+
+from pseudolink.kernels import njit
 
 Words = npt.NDArray[np.uint64]
 Counts = npt.NDArray[np.int64]

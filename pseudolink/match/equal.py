@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from pseudolink.kernels import njit
 
 Words = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.int64]

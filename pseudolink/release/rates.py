@@ -167,7 +167,11 @@ def linkage_rates(
     """
     unknown = [one for one in by if not any(one in names(table) for table in payloads.values())]
     if unknown:
-        raise ReleaseError("no payload has " + ", ".join(repr(one) for one in unknown))
+        there = sorted({name for table in payloads.values() for name in names(table)})
+        raise ReleaseError(
+            "no payload has " + ", ".join(repr(one) for one in unknown),
+            advice=f"Attributes are called as in the agreement: {', '.join(there)}.",
+        )
     found: list[Rate] = []
     problems: list[Problem] = []
     others = [party for party in payloads if party != cohort]

@@ -48,6 +48,7 @@ class Request:
     truth: column of the reference that says who a row is. truth_file: Parquet with ``record`` and
         that column, such as `rehearse --keep-truth` leaves; with ``encodings`` alone.
     scheme: what to encode the reference with. attacks: numbers, such as A6; all when empty.
+    sheet: of a reference that is a workbook.
     """
 
     reference: Path
@@ -60,6 +61,7 @@ class Request:
     attacks: Sequence[str] = ()
     wanted: Wanted = field(default_factory=Wanted)
     today: date | None = None
+    sheet: str | None = None
 
 
 def audit(request: Request, report: Report) -> dict[str, Any]:
@@ -159,7 +161,7 @@ def _file_digest(path: Path) -> str:
 
 def _reference(request: Request, schema: LinkageSchema) -> tuple[Cleaned, dict[str, int]]:
     """The cleaned reference, and truth -> row of the file (empty without a truth column)."""
-    table = read_extract(request.reference)
+    table = read_extract(request.reference, sheet=request.sheet)
     people: dict[str, int] = {}
     if request.truth is not None:
         column = columns_by_name(table.column_names, [request.truth], source=request.reference.name)[
@@ -220,6 +222,7 @@ def try_keys(
     project: str,
     earlier: Mapping[str, LinkageKey],
     seed: int = 1,
+    sheet: str | None = None,
 ) -> dict[str, Any]:
     """
     Try weak keys and earlier projects' keys against encodings (A5).
@@ -231,7 +234,7 @@ def try_keys(
         verdict, the keys that fit by name, and how many were tried. No key is in it.
     """
     design = load_schema(schema)
-    table = read_extract(reference)
+    table = read_extract(reference, sheet=sheet)
     cleaned = clean_table(table, design, needed=(), source=reference.name)
     view = View(encoding_files.load(encodings, design.layout))
     scheme = registry.scheme("keyed")

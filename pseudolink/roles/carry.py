@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pseudolink.agreement import Party
-from pseudolink.clean.reader import column_key
+from pseudolink.clean.headings import column_key, expected_columns, lacking_fields
 from pseudolink.errors import (
     DoNotLinkError,
     InputError,
@@ -31,6 +31,7 @@ from pseudolink.errors import (
 from pseudolink.formats import apart
 from pseudolink.formats import payload as payloads
 from pseudolink.roles.payload import Piece, columns_by_name
+from pseudolink.schema import LinkageSchema
 
 _BETWEEN = re.compile(r"[,;\t]")
 _TOKEN_BYTES = 16
@@ -55,8 +56,15 @@ class Columns:
     local_id: str | None = None
 
 
-def carried_columns(there: Sequence[str], party: Party, columns: Columns, source: str) -> dict[str, str]:
-    """Column in the payload -> column of the extract."""
+def carried_columns(
+    there: Sequence[str], party: Party, columns: Columns, source: str, schema: LinkageSchema
+) -> dict[str, str]:
+    """
+    Column in the payload -> column of the extract.
+
+    Raises:
+        MissingColumnsError: columns of the payload, and of fields that are encoded, that are not there.
+    """
     wanted = list(party.attributes if columns.attributes is None else columns.attributes)
     payloads.refuse_unpermitted(wanted, party.attributes, party=party.id)
     known = {name.strip().casefold() for name in there}
@@ -67,7 +75,14 @@ def carried_columns(there: Sequence[str], party: Party, columns: Columns, source
         names[payloads.FAMILY_ID] = columns.family_id
         dates = {payloads.FAMILY_FROM: columns.family_from, payloads.FAMILY_TO: columns.family_to}
         names |= {name: column for name, column in dates.items() if column.casefold() in known}
-    found = columns_by_name(there, [*names.values(), *wanted], source=source)
+    needed = [one.name for one in schema.fields.values() if one.name in party.fields and not one.optional]
+    found = columns_by_name(
+        there,
+        [*names.values(), *wanted],
+        source=source,
+        lacking=lacking_fields(there, schema, needed),
+        expected=expected_columns(schema),
+    )
     return {name: found[column] for name, column in names.items()} | {name: found[name] for name in wanted}
 
 
@@ -117,7 +132,10 @@ class PairList:
         try:
             lines = path.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"cannot read {path.name}: {type(error).__name__}") from None
+            raise InputError(
+                f"cannot read {path.name}: {type(error).__name__}",
+                advice="A list of pairs is text: one pair a line, as CSV (UTF-8).",
+            ) from None
         self.column = column
         self.name = path.name
         self._wrong = wrong

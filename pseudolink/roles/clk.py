@@ -6,7 +6,6 @@ Source: specs/clk-v1.md, section 11.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,6 +22,7 @@ from pseudolink.formats import pairs as pair_files
 from pseudolink.formats.candidates import Candidates, Scored
 from pseudolink.interop import anonlink_engine, files
 from pseudolink.match import dice
+from pseudolink.portable import processors
 from pseudolink.resolve.one_to_one import greedy
 
 Rows = npt.NDArray[np.int64]
@@ -149,7 +149,7 @@ def match(
             [Problem("", f"only {named.name} has blocks: give both files blocks, or neither")],
             source=f"{left.name} and {right.name}",
         )
-    count = threads or os.cpu_count() or 1
+    count = threads or processors()
     chunks = _candidates(a, b, share, engine, best, count, report)
     if everything:
         counts = _Counted()

@@ -17,13 +17,14 @@ from pseudolink import files
 from pseudolink.agreement import Agreement, Party, load_signed, require_own_key, today_utc
 from pseudolink.clean.common import Common, without_common
 from pseudolink.clean.extract import clean_table
+from pseudolink.clean.headings import fields_lacking
 from pseudolink.clean.profile import FieldValues, values_of
 from pseudolink.clean.profile import profile as profile_of
 from pseudolink.clean.reader import open_extract, read_extract
 from pseudolink.encode import floor
 from pseudolink.encode.parts import Components
 from pseudolink.engines.spill import SPILL, Spill
-from pseudolink.errors import FloorError, NotPermittedError, WrongKeyError
+from pseudolink.errors import FloorError, MissingColumnsError, NotPermittedError, WrongKeyError
 from pseudolink.formats import apart as apart_lists
 from pseudolink.formats import attack_report
 from pseudolink.formats import payload as payloads
@@ -86,11 +87,13 @@ class Profiled:
     What a profile found.
 
     counts: JSON-able, without any value. values: clear text about people, for a terminal in front
-    of the custodian and nothing else; None unless it was asked for.
+    of the custodian and nothing else; None unless it was asked for. lacking: which columns are not
+    there, and what is there in their place.
     """
 
     counts: dict[str, Any]
     values: dict[str, FieldValues] | None = field(repr=False)
+    lacking: MissingColumnsError | None = None
 
 
 def profile(
@@ -99,6 +102,7 @@ def profile(
     *,
     encoding: str = "utf-8",
     delimiter: str | None = None,
+    sheet: str | None = None,
     today: date | None = None,
     strict: bool = False,
     with_values: bool = False,
@@ -120,7 +124,7 @@ def profile(
 
     Source: specs/cleaning-v1.md, section 14.
     """
-    table = read_extract(extract, encoding=encoding, delimiter=delimiter)
+    table = read_extract(extract, encoding=encoding, delimiter=delimiter, sheet=sheet)
     day = today or date.today()
     # A profile is for finding out what is wrong, so a field without its column is a finding too.
     cleaned = clean_table(table, schema, strict=strict, needed=(), today=day, source=_name(extract))
@@ -129,7 +133,8 @@ def profile(
         **profile_of(cleaned, schema, table, today=day),
         **_passes(without_common(cleaned, schema), schema),
     }
-    return Profiled(counts, values_of(cleaned, schema, table, today=day) if with_values else None)
+    values = values_of(cleaned, schema, table, today=day) if with_values else None
+    return Profiled(counts, values, fields_lacking(table.column_names, schema, _name(extract)))
 
 
 def _passes(cleaned: Cleaned, schema: LinkageSchema) -> dict[str, Any]:
@@ -240,7 +245,7 @@ def encode(
     Encode an extract under a signed agreement and seal both halves of it.
 
     Args:
-        extract: path of a CSV or Parquet file, or a table in memory.
+        extract: path of a CSV, Parquet or Excel file, or a table in memory.
         output: new folder; gets the encodings for the operator and the payload for the releaser.
         ledger: where the receipt goes.
         do_not_link: list of pairs of people whom nothing may ever join, by ``columns.local_id``.
@@ -259,7 +264,7 @@ def encode(
     design = load_schema(schema)
     agreed.require_schema(design.digest, (design.floor.company, design.floor.component))
     check = _require_linkage_key(agreed, linkage_key)
-    opened = open_extract(extract, encoding=encoding, delimiter=delimiter)
+    opened = open_extract(extract, encoding=encoding, delimiter=delimiter, sheet=options.sheet)
     source = _name(extract)
     happened = happenings.gathered(
         opened,
@@ -279,7 +284,7 @@ def encode(
 
     if opened.rows is not None:
         audited(opened.rows)
-    carried = carry.carried_columns(opened.columns, party, columns, source)
+    carried = carry.carried_columns(opened.columns, party, columns, source, design)
     local = carry.local_id(opened.columns, party, columns, source) if do_not_link or known_links else ""
     objecting = read_list(objections, design) if objections is not None else None
     with files.new_folder(output) as folder, read_again(opened, folder) as opened:

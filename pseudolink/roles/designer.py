@@ -7,7 +7,6 @@ A custodian plans with its own extract. No truth is used, and nothing but the sc
 from __future__ import annotations
 
 import json
-import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,13 +19,14 @@ import numpy as np
 from pseudolink import files
 from pseudolink.clean.common import without_common
 from pseudolink.clean.extract import clean_table
-from pseudolink.clean.reader import read_extract
+from pseudolink.clean.reader import read_extract, sheet_of
 from pseudolink.components import COMPARABLE, split
 from pseudolink.encode.planning import NUMBERS, Chosen, Material, choose, found_share
 from pseudolink.encode.planning_floor import Limits
 from pseudolink.engines import threads
 from pseudolink.errors import LinkageError, UsageError
 from pseudolink.formats.cleaned import Cleaned, Column
+from pseudolink.portable import processors
 from pseudolink.roles.linkage import Report, quiet
 from pseudolink.schema import FORMAT, MOST_PASSES, LinkageSchema, SchemaField, load_schema, parse_schema
 from pseudolink.synthetic.copies import ErrorRates, erring_copies
@@ -122,6 +122,7 @@ def plan(
     bytes_per_record: int = 2048,
     most_passes: int = MOST_PASSES,
     seed: int = 1,
+    sheet: str | None = None,
     report: Report = quiet,
 ) -> Plan:
     """
@@ -130,6 +131,7 @@ def plan(
     Args:
         fields: schema file with fields; passes in it are replaced.
         population: records of the largest party; the extracts' own number when None.
+        sheet: of those extracts that are workbooks.
 
     Raises:
         UsageError: limits that leave no pass. LinkageError: no pass keeps to the floor.
@@ -139,7 +141,7 @@ def plan(
     parts = []
     for source in extracts:
         name = Path(source).name if isinstance(source, (str, Path)) else "the table"
-        cleaned = clean_table(read_extract(source), design, source=name)
+        cleaned = clean_table(read_extract(source, sheet=sheet_of(source, sheet)), design, source=name)
         parts.append(without_common(cleaned, design).one_a_record())
     union = joined(parts, list(design.fields))
     everybody = max(population or 0, max(part.rows for part in parts))
@@ -162,7 +164,7 @@ def plan(
         copied(rates, copies=copies, seed=seed + 1),
     )
     limits = Limits(company, component, passes, everybody)
-    run = partial(threads.run, threads=os.cpu_count() or 1)
+    run = partial(threads.run, threads=processors())
     chosen = choose(material, usable, limits, run=run, report=report)
     if not chosen:
         raise LinkageError(

@@ -7,7 +7,6 @@ memory, with keys of their own. It is the same road for all of them.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -28,6 +27,7 @@ from pseudolink.engines import threads
 from pseudolink.engines.spill import Spill
 from pseudolink.errors import InputError, UsageError
 from pseudolink.formats.cleaned import Cleaned, FieldCount
+from pseudolink.portable import processors
 from pseudolink.roles.payload import Piece
 from pseudolink.roles.streams import Kept
 from pseudolink.schema import LinkageSchema, SchemaField
@@ -48,6 +48,7 @@ class Options:
     """
     How to read and encode an extract.
 
+    sheet: of a workbook; see :func:`~pseudolink.clean.reader.open_extract`.
     workers: threads that encode; as many as there are processors when None.
     strict: refuse cells that break a rule, instead of counting them as missing.
     enforce_floor: refuse an extract above the security floor.
@@ -62,6 +63,7 @@ class Options:
     today: date | None = None
     memory: int = MEMORY
     audit: Path | None = None
+    sheet: str | None = None
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ class Encoder:
             raise UsageError("chunks and workers are counted from 1")
         self._extract, self._options, self._report, self._taken = extract, options, report, taken
         self._prepare = prepare or (lambda piece: piece)
-        self._run = partial(threads.run, threads=options.workers or os.cpu_count() or 1)
+        self._run = partial(threads.run, threads=options.workers or processors())
         self._clean = partial(
             Cleaning,
             extract.columns if columns is None else columns,

@@ -77,8 +77,8 @@ def evidence(
     )
     sections = _sections(seen, day)
     with files.new_folder(output) as folder:
-        (folder / HTML).write_text(render_html(title, lead, sections), encoding="utf-8")
-        (folder / MARKDOWN).write_text(render_markdown(title, lead, sections), encoding="utf-8")
+        (folder / HTML).write_text(render_html(title, lead, sections), encoding="utf-8", newline="\n")
+        (folder / MARKDOWN).write_text(render_markdown(title, lead, sections), encoding="utf-8", newline="\n")
     return Written(output, seen.broken)
 
 

@@ -15,7 +15,9 @@ from typing import Any, Final
 
 from pseudolink.agreement import today_utc
 from pseudolink.attacks.intruder import PROGRAMME_ID, intrude
+from pseudolink.clean.headings import columns_told
 from pseudolink.clean.reader import read_extract
+from pseudolink.errors import MissingColumnsError
 
 FORMAT: Final = "pseudolink/intruder-report/1"
 PASS, FAIL = "PASS", "FAIL"
@@ -51,7 +53,13 @@ def trial(
     Raises:
         PseudolinkError: files that cannot be read, or columns that are not there.
     """
-    found = intrude(read_extract(release), read_extract(known), on, truth=truth, programme_id=programme_id)
+    left, right = read_extract(release), read_extract(known)
+    try:
+        found = intrude(left, right, on, truth=truth, programme_id=programme_id)
+    except MissingColumnsError as error:
+        sides = (("release", left), ("known", right))
+        told = " ".join(columns_told(name, one.column_names) for name, one in sides)
+        raise MissingColumnsError(error.problems, source=error.source, advice=told) from None
     result = found.to_json()
     named = max(found.claimed, found.by_id or 0)
     verdict = None

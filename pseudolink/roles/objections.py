@@ -21,6 +21,7 @@ import pyarrow as pa
 from pseudolink.agreement import Party
 from pseudolink.clean.extract import Cleaning, clean_table
 from pseudolink.clean.reader import Extract, column_key, read_extract
+from pseudolink.clean.workbook import is_workbook
 from pseudolink.errors import EmptyInputError, InputError, NotPermittedError
 from pseudolink.formats.cleaned import Cleaned, Column
 from pseudolink.roles.encoding import columns_of
@@ -76,11 +77,17 @@ class LeftOut:
 def read_list(path: Path, schema: LinkageSchema | None) -> Listed:
     """
     Read a list: programme IDs, one a line (a heading is harmless), or a table with a heading that
-    names columns of the schema's fields.
+    names columns of the schema's fields. Of a workbook without such a heading, the first column.
 
     Raises:
         InputError: cannot be read as text.
     """
+    if is_workbook(path):
+        table = read_extract(path)
+        if schema is not None and _names_fields(table.column_names, schema):
+            return Listed(table=table)
+        cells = [table.column_names[0], *table.column(0).to_pylist()]
+        return Listed(ids=tuple(dict.fromkeys(one.strip() for one in cells if one and one.strip())))
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -88,10 +95,13 @@ def read_list(path: Path, schema: LinkageSchema | None) -> Listed:
     heading = next((line for line in lines if line.strip()), "")
     for mark in _DELIMITERS:
         heading = heading.replace(mark, ",")
-    names = {column_key(name) for name in heading.split(",")}
-    if schema is not None and names & columns_of(schema.fields.values()):
+    if schema is not None and _names_fields(heading.split(","), schema):
         return Listed(table=read_extract(path))
     return Listed(ids=tuple(dict.fromkeys(line.strip() for line in lines if line.strip())))
+
+
+def _names_fields(names: Sequence[str], schema: LinkageSchema) -> bool:
+    return bool({column_key(name) for name in names} & columns_of(schema.fields.values()))
 
 
 def leave_out(

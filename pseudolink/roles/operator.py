@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pseudolink import files
+from pseudolink import files, portable
 from pseudolink.agreement import Agreement, load_signed, require_own_key, today_utc
 from pseudolink.errors import LinkageError, NotPermittedError
 from pseudolink.formats import linkmap, reviews
@@ -183,10 +182,12 @@ def link(
             plain.unlink()
         shutil.rmtree(opened)
         summary = replace(summary, clusters=detail.clusters(found))
-        (folder / REPORT_FILE).write_text(render(summary), encoding="utf-8")
+        (folder / REPORT_FILE).write_text(render(summary), encoding="utf-8", newline="\n")
         model = json.dumps(model_of(linkages).to_json(), indent=1)
-        (folder / MODEL_FILE).write_text(model + "\n", encoding="utf-8")
-        (folder / SUMMARY_FILE).write_text(json.dumps(summary.to_json(), indent=2) + "\n", encoding="utf-8")
+        (folder / MODEL_FILE).write_text(model + "\n", encoding="utf-8", newline="\n")
+        (folder / SUMMARY_FILE).write_text(
+            json.dumps(summary.to_json(), indent=2) + "\n", encoding="utf-8", newline="\n"
+        )
         if candidates:
             reviews.save_candidates(
                 candidates_table(linkages), expected_of(linkages), folder / CANDIDATES_FILE
@@ -295,10 +296,8 @@ def expect(
 
 def half_of_memory() -> int:
     """Bytes: half of what the machine has; two GiB where the system does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    except (AttributeError, ValueError, OSError):
-        return 2 << 30
+    whole, _ = portable.memory()
+    return (whole or 4 << 30) // 2
 
 
 def _allowed(

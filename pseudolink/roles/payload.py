@@ -7,7 +7,7 @@ Source: specs/payload-v1.md.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pseudolink.clean.reader import CHUNK_ROWS, column_key
+from pseudolink.clean.headings import Lacking, column_key, missing_columns
+from pseudolink.clean.reader import CHUNK_ROWS
 from pseudolink.encode.shuffle import BUCKETS, MEMORY, shuffled, throw
 from pseudolink.engines.spill import Spill
-from pseudolink.errors import MissingColumnsError, Problem
 from pseudolink.formats import payload as payloads
 from pseudolink.formats.encodings import fixed_column
 
@@ -38,21 +38,29 @@ class Piece:
     rows: Index
 
 
-def columns_by_name(there: Iterable[str], wanted: Iterable[str], *, source: str) -> dict[str, str]:
+def columns_by_name(
+    there: Iterable[str],
+    wanted: Iterable[str],
+    *,
+    source: str,
+    lacking: Sequence[Lacking] = (),
+    expected: Iterable[str] = (),
+) -> dict[str, str]:
     """
     Find columns whatever their case and outer blanks.
+
+    Args:
+        lacking: what else is not there, to be told at once. expected: what else was looked for.
 
     Raises:
         MissingColumnsError: lists every one that is not there.
     """
     names = list(there)
     found = {column_key(name): name for name in names}
-    wanted = list(wanted)
-    problems = [Problem(name, "no such column") for name in wanted if column_key(name) not in found]
-    if problems:
-        raise MissingColumnsError(
-            problems, source=source, advice=f"Columns that are there: {', '.join(names)}."
-        )
+    wanted = list(dict.fromkeys(wanted))
+    absent = [Lacking(name, [name]) for name in wanted if column_key(name) not in found]
+    if absent or lacking:
+        raise missing_columns(names, [*lacking, *absent], expected=[*wanted, *expected], source=source)
     return {name: found[column_key(name)] for name in wanted}
 
 

@@ -79,7 +79,7 @@ def write(
         "rates": [asdict(one) for one in rates],
         "items": [dict(zip(("guideline", "item", "asks_for", "here"), one, strict=True)) for one in ITEMS],
     }
-    (folder / LINKAGE).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    (folder / LINKAGE).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8", newline="\n")
     kinds = {"records": pa.int64(), "linked": pa.int64(), "rate": pa.int64()}
     columns = {
         one.name: pa.array([getattr(r, one.name) for r in rates], kinds.get(one.name, pa.string()))

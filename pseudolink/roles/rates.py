@@ -86,8 +86,8 @@ def rates(
             "rules": {"fewest": FEWEST, "rounded_to": ROUNDED_TO},
             "rates": [asdict(one) for one in found],
         }
-        (folder / FILE).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-        (folder / PAGE).write_text(render(data), encoding="utf-8")
+        (folder / FILE).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8", newline="\n")
+        (folder / PAGE).write_text(render(data), encoding="utf-8", newline="\n")
         chain.append(
             ledger,
             key,

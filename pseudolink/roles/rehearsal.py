@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pseudolink import files
-from pseudolink.clean.reader import column_key, read_extract
+from pseudolink.clean.reader import column_key, read_extract, sheet_of
 from pseudolink.encode.extract import Encoded
 from pseudolink.errors import UsageError
 from pseudolink.formats import encodings as encoding_files
@@ -30,6 +30,7 @@ from pseudolink.formats import linkmap, reviews
 from pseudolink.formats import payload as payloads
 from pseudolink.formats.encodings import fixed_column
 from pseudolink.keys.linkage import LinkageKey
+from pseudolink.portable import peak_memory
 from pseudolink.roles import duplicates
 from pseudolink.roles.candidates import candidates_table, expected_of
 from pseudolink.roles.encoding import Options, columns_of, coverage, encode_table
@@ -66,24 +67,6 @@ class Clock:
         return {**self.seconds, "total": time.perf_counter() - self._begin}
 
 
-if sys.platform == "win32":
-
-    def peak_memory() -> int | None:
-        """None: this system does not say, through what Python has, how much memory was used."""
-        return None
-
-else:
-    import resource
-
-    def peak_memory() -> int | None:
-        """Bytes of the largest resident set of this process so far, and of its largest child."""
-        unit = 1 if sys.platform == "darwin" else 1024
-        return sum(
-            resource.getrusage(who).ru_maxrss * unit
-            for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-        )
-
-
 def versions() -> dict[str, str]:
     """Versions of this software and of what decides its results."""
     return {"python": sys.version.split()[0], **{name: version(name) for name in PACKAGES}}
@@ -108,7 +91,11 @@ def _side(
     source: Any, name: str, schema: LinkageSchema, key: LinkageKey, truth: str, options: Options, clock: Clock
 ) -> Side:
     with clock.stage("read"):
-        table = source if isinstance(source, pa.Table) else read_extract(source)
+        table = (
+            source
+            if isinstance(source, pa.Table)
+            else read_extract(source, sheet=sheet_of(source, options.sheet))
+        )
         column = columns_by_name(table.column_names, [truth], source=name)[truth]
         known = np.asarray(table.column(column).to_pylist(), dtype=object)
         known = np.asarray([(v or "").strip() or None for v in known], dtype=object)
@@ -228,7 +215,7 @@ def _keep(folder: Path, sides: Sequence[Side], linkages: Sequence[PairLinkage]) 
             candidates_table(linkages), expected_of(linkages), place / "candidates.parquet"
         )
         model = json.dumps(model_of(linkages).to_json(), indent=1)
-        (place / MODEL_FILE).write_text(model + "\n", encoding="utf-8")
+        (place / MODEL_FILE).write_text(model + "\n", encoding="utf-8", newline="\n")
 
 
 def _names(sources: Sequence[Any]) -> list[str]:

@@ -167,7 +167,9 @@ def release(
             "further": {name: _columns(one) for name, one in further.items()},
             "withheld": sorted(set(found) - set(further)),
         }
-        (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+        (folder / DESCRIPTION).write_text(
+            json.dumps(description, indent=2) + "\n", encoding="utf-8", newline="\n"
+        )
         chain.append(
             ledger,
             key,
@@ -291,8 +293,8 @@ def _documents(
     changes = {} if report is None else {PEOPLE: report["columns"]}
     if report is not None:
         changes |= {name: one.get("columns", {}) for name, one in report["further"].items()}
-        (folder / DISCLOSURE).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-        (folder / DISCLOSURE_PAGE).write_text(disclosure.render(report), encoding="utf-8")
+        (folder / DISCLOSURE).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8", newline="\n")
+        (folder / DISCLOSURE_PAGE).write_text(disclosure.render(report), encoding="utf-8", newline="\n")
     people = tables[PEOPLE]
     family = payloads.FAMILY_ID if payloads.FAMILY_ID in people.column_names else None
     pa.csv.write_csv(documents.dictionary(tables, said, changes), folder / DICTIONARY)

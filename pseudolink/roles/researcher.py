@@ -125,9 +125,11 @@ def _project(path: Path) -> str:
 
 def _write(safe: Safe, folder: Path, said: Sequence[str], workbook: bool) -> None:
     for number, table in enumerate(safe.tables, 1):
-        (folder / f"table-{number}.csv").write_text(written.as_csv(table), encoding="utf-8")
-    (folder / "tables.html").write_text(render([_sheet(one) for one in safe.tables], said), encoding="utf-8")
-    (folder / "notes.txt").write_text("\n".join(said) + "\n", encoding="utf-8")
+        (folder / f"table-{number}.csv").write_text(written.as_csv(table), encoding="utf-8", newline="\n")
+    (folder / "tables.html").write_text(
+        render([_sheet(one) for one in safe.tables], said), encoding="utf-8", newline="\n"
+    )
+    (folder / "notes.txt").write_text("\n".join(said) + "\n", encoding="utf-8", newline="\n")
     if workbook:
         written.write_workbook(folder / "tables.xlsx", safe, said)
 

@@ -91,6 +91,7 @@ def withdraw(
     ledger: Path,
     schema: Path | None = None,
     extract: Path | None = None,
+    sheet: str | None = None,
     today: date | None = None,
 ) -> Withdrawn:
     """
@@ -100,6 +101,7 @@ def withdraw(
         listed: programme IDs, or identifiers as the extract has them.
         index: the ``records`` package of the delivery.
         schema, extract: with identifiers: the linkage schema, and the extract as it was delivered.
+        sheet: of a workbook that was delivered, as it was said then.
         output: the new package.
 
     Raises:
@@ -119,7 +121,7 @@ def withdraw(
         manifest = open_package(index, plain, agreement=agreed, recipient=key, artefact=RECORDS, today=today)
         table = indexes.load(plain)
         plain.unlink()
-        out, unknown = _meant(table, manifest, listed, schema, extract)
+        out, unknown = _meant(table, manifest, listed, schema, extract, sheet)
         if party.objections == "family" and out.any():
             out = objections.with_families(out, table.column("family_id").to_pylist())
         if not out.any():
@@ -140,7 +142,12 @@ def withdraw(
 
 
 def _meant(
-    table: pa.Table, manifest: Manifest, listed: Path, schema: Path | None, extract: Path | None
+    table: pa.Table,
+    manifest: Manifest,
+    listed: Path,
+    schema: Path | None,
+    extract: Path | None,
+    sheet: str | None,
 ) -> tuple[npt.NDArray[np.bool_], int]:
     found = objections.read_list(listed, load_schema(schema) if schema is not None else None)
     if found.table is None:
@@ -149,7 +156,8 @@ def _meant(
         raise UsageError("a list by identifiers needs the schema and the extract that was delivered")
     if file_digest(extract) != manifest.statistics.get("extract"):
         raise InputError(f"{extract.name}: not the file that was delivered; row numbers would not fit")
-    rows, unknown = objections.matching(open_extract(extract), found, load_schema(schema), None)
+    opened = open_extract(extract, sheet=sheet)
+    rows, unknown = objections.matching(opened, found, load_schema(schema), None)
     return rows[table.column("row").to_numpy()], unknown
 
 

@@ -56,6 +56,42 @@ def test_a_delimiter_inside_names_does_not_mislead(tmp_path: Path) -> None:
     assert table.column_names == ["name, first", "born"]
 
 
+@pytest.mark.parametrize("delimiter", [";", ",", "\t", "^"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "bom"])
+@pytest.mark.parametrize("cell", ["1,50", '"two\nlines"'], ids=["compiled", "row by row"])
+def test_the_line_that_tells_excel_the_delimiter_is_no_row(
+    tmp_path: Path, delimiter: str, mark: bytes, cell: str
+) -> None:
+    """Some programs write it at the head of what they call CSV for Excel."""
+    quoted = f'"{cell}"' if delimiter == "," and not cell.startswith('"') else cell
+    text = f"sep={delimiter}\r\nname{delimiter}sum\r\nAnn{delimiter}{quoted}\r\nZoë{delimiter}\r\n"
+    table = read_extract(saved(tmp_path, mark + text.encode()))
+    assert table.to_pydict() == {"name": ["Ann", "Zoë"], "sum": [cell.strip('"'), ""]}
+
+
+def test_decimal_commas_stay_as_they_are_written(tmp_path: Path) -> None:
+    """A semicolon file from a spreadsheet whose decimal sign is a comma, however many commas it has."""
+    rows = ["name;wage;share;born", "Ann;1.234,50;0,5;02.03.1957", "Zoë;7,25;1,0;", ";;;", "A,B;0,1;0,2;1957"]
+    for end in ("\n", "\r\n"):
+        table = read_extract(saved(tmp_path, end.join(rows).encode()))
+        assert table.to_pydict() == {
+            "name": ["Ann", "Zoë", "", "A,B"],
+            "wage": ["1.234,50", "7,25", "", "0,1"],
+            "share": ["0,5", "1,0", "", "0,2"],
+            "born": ["02.03.1957", "", "", "1957"],
+        }
+
+
+def test_a_file_of_that_line_alone_is_empty(tmp_path: Path) -> None:
+    with pytest.raises(EmptyInputError):
+        read_extract(saved(tmp_path, b"sep=;\r\n"))
+
+
+def test_lines_are_counted_with_the_one_that_tells_the_delimiter(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="line 4"):
+        read_extract(saved(tmp_path, b"sep=;\na;b\n1;2\n3\n"))
+
+
 def test_one_column_needs_no_delimiter(tmp_path: Path) -> None:
     """A list of numbers is a table of one column."""
     assert read_extract(saved(tmp_path, b"nino\nAB123456C\n")).to_pydict() == {"nino": ["AB123456C"]}

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from project_on_disk import run
+from project_on_disk import Project, run
 
 from pseudolink.schema import load_schema
 
@@ -70,3 +70,22 @@ def test_a_file_that_is_no_schema_is_refused(tmp_path: Path, data: bytes) -> Non
     result = run("schema", "check", tmp_path / "schema.toml")
     assert result.exit_code == 1
     assert "PL-SCHEMA-01" in result.stderr
+
+
+def test_a_schema_is_started_from_an_extract_planned_and_checked(project: Project, tmp_path: Path) -> None:
+    """With the command alone: no file of the repository is needed."""
+    fields, schema = tmp_path / "fields.toml", tmp_path / "schema.toml"
+    begun = run("schema", "start", project.extract("council"), "-o", fields, "--json")
+    assert begun.exit_code == 0, begun.stderr
+    assert {"forename", "surname", "dob"} <= set(json.loads(begun.stdout)["fields"])
+    assert "schema plan" in begun.stderr
+    planned = run(
+        *("schema", "plan", project.extract("council"), "--schema", fields, "--passes", 3, "-o", schema),
+        *("--company", 0.5),
+    )
+    assert planned.exit_code == 0, planned.stderr
+    assert run("schema", "check", schema).exit_code == 0
+    assert run("schema", "start", "-o", tmp_path / "example.toml").exit_code == 0
+    assert run("schema", "check", tmp_path / "example.toml").exit_code == 0
+    again = run("schema", "start", "-o", fields)
+    assert (again.exit_code, "PL-OUT-01" in again.stderr) == (1, True)

@@ -69,8 +69,7 @@ def test_an_existing_key_is_never_replaced(tmp_path: Path, passphrase: Path) -> 
 
 def test_the_ceremony_gives_every_custodian_one_key(tmp_path: Path, passphrase: Path) -> None:
     agreement = write_agreement(tmp_path, sign=False)
-    table = tmp_path / "table"
-    table.mkdir()
+    table = tmp_path / "table"  # the first who contributes makes it
     common: dict[str, tuple[str | Path, ...]] = {}
     for name in ("council", "schools", "police"):
         private, _ = key_of(name).save(tmp_path / name, PASSPHRASE)

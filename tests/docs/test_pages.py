@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 import shlex
 import shutil
@@ -143,6 +144,30 @@ def test_the_shell_completes_commands_and_options(shell: str) -> None:
     assert {one.value for one in made.get_completions([], "re")} >= {"rehearse", "release", "review"}
     assert "--passphrase-file" in {one.value for one in made.get_completions(["link"], "--")}
     assert {one.value for one in made.get_completions(["keys"], "par")} >= {"party"}
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="the system has no bash")
+def test_the_line_of_the_documentation_makes_bash_complete(tmp_path: Path) -> None:
+    """The script is the documented one, and what bash would ask is answered."""
+    line = next(one for one in (DOCS / "howto" / "shell.md").read_text().splitlines() if "bash_source" in one)
+    command = tmp_path / "pseudolink"
+    command.write_text(f"#!{sys.executable}\nfrom pseudolink.cli.main import main\nmain()\n")
+    command.chmod(0o755)
+    script = (
+        f"{line}\ncomplete -p pseudolink\n"
+        'COMP_WORDS="pseudolink encode --agr" COMP_CWORD=2 _PSEUDOLINK_COMPLETE=bash_complete pseudolink'
+    )
+    done = subprocess.run(
+        ["bash", "--norc", "-c", script],
+        env={**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    first, *rest = done.stdout.splitlines()
+    assert first.startswith("complete -")
+    assert rest == ["plain,--agreement"]
 
 
 def test_the_notebook_runs(tmp_path: Path) -> None:

@@ -173,3 +173,13 @@ def test_key_files_of_the_specification(path: Path) -> None:
 
 def test_there_are_vectors() -> None:
     assert len(VECTORS) >= 5
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
+def test_a_folder_that_is_made_for_a_key_is_the_owners_alone(tmp_path: Path) -> None:
+    """Others need not know which keys there are. A folder that is there stays as it is."""
+    (tmp_path / "there").mkdir(mode=0o755)
+    for name in ("new", "there"):
+        vault.write(tmp_path / name / "a.key", b"x" * 32, "correct horse battery staple", "release")
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "there").stat().st_mode & 0o777 == 0o755

@@ -128,7 +128,8 @@ READS_LINKS = {
 #: Commands that see an agreement, keys or one's own extract, or invented or own test data with the truth.
 READS_NONE = {
     "demo", "rehearse", "doctor", "profile", "encode", "withdraw",
-    "schema check", "schema plan", "agreement check", "agreement init", "agreement show", "agreement sign",
+    "schema check", "schema plan", "schema start",
+    "agreement check", "agreement init", "agreement show", "agreement sign",
     "keys certificate", "keys destroy", "keys party", "keys release", "keys show",
     "keys linkage combine", "keys linkage contribute", "keys linkage new", "keys linkage renew",
     "keys linkage reveal", "keys linkage store", "clk diffuse", "clk encode", "clk match",
