@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,12 +34,6 @@ class Project:
     @property
     def schema(self) -> Path:
         return self.folder / "shared" / "schema.toml"
-
-    def agreed_with(self, rules: str, text: str | None = None) -> None:
-        """Put other disclosure rules (TOML, empty for none) into the agreement; it is to be signed anew."""
-        text = self.agreement.read_text(encoding="utf-8") if text is None else text
-        text = re.sub(r"\[disclosure\]\n(.+\n)+", "", text)
-        self.agreement.write_text(f"{text}\n{rules}", encoding="utf-8")
 
     def extract(self, party: str) -> Path:
         return self.folder / party / "extract.csv"
@@ -96,12 +89,7 @@ class Project:
         return ["link", *map(str, chosen), *_arguments(options)]
 
     def release(
-        self,
-        output: Path,
-        link_map: Path | None = None,
-        *payloads: Path,
-        accept: bool = True,
-        **changed: object,
+        self, output: Path, link_map: Path | None = None, *payloads: Path, **changed: object
     ) -> list[str]:
         options = {
             "agreement": self.agreement,
@@ -113,13 +101,7 @@ class Project:
             **changed,
         }
         chosen = payloads or tuple(self.payload(party) for party in CUSTODIANS)
-        return [
-            "release",
-            str(link_map or self.link_map),
-            *map(str, chosen),
-            "--accept",
-            *_arguments(options),
-        ]
+        return ["release", str(link_map or self.link_map), *map(str, chosen), *_arguments(options)]
 
 
 def sign_again(project: Project, *changes: tuple[str, str], check: bool = True) -> None:
@@ -148,7 +130,7 @@ def build(folder: Path, people: int = 1200) -> Project:
     """A demo in a new folder, with key files that are cheap to open."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(vault, "_COST", CHEAP)
-        return Project(folder, demo.run(people, folder, schema=demo_schema()))
+        return Project(folder, demo.run(people, folder, schema=demo_schema(), rules=False))
 
 
 def _arguments(options: dict[str, object], *positional: str) -> list[str]:

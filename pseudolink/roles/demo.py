@@ -81,22 +81,36 @@ class DemoResult:
     cohort_company: float
     release: Path
     report: Path
-    disclosure: Path
+    disclosure: Path | None
     folder: Path
 
     def to_json(self) -> dict[str, Any]:
         """JSON-able data."""
         raw = asdict(self)
         paths = ("release", "report", "disclosure", "folder")
-        return {**raw, **{name: str(raw[name]) for name in paths}}
+        return {**raw, **{name: str(raw[name]) for name in paths if raw[name]}}
 
 
 def _quoted(items: Any) -> str:
     return "[" + ", ".join(json.dumps(item) for item in items) + "]"
 
 
-def agreement_text(schema: LinkageSchema, keys: Mapping[str, PartyKey], today: date) -> str:
-    """The agreement of the demo, as TOML."""
+def _rules() -> list[str]:
+    return [
+        "[disclosure]",
+        'profile = "strict"',
+        f"quasi = {_quoted(KNOWN_TO_OTHERS)}",
+        "top = { schools_exclusions = 5, offending_offences = 5 }",
+        'steps.council_programme_start = ["quarter", "year"]',
+        'steps.council_programme_end = ["quarter", "year"]',
+        "",
+    ]
+
+
+def agreement_text(
+    schema: LinkageSchema, keys: Mapping[str, PartyKey], today: date, *, rules: bool = True
+) -> str:
+    """The agreement of the demo, as TOML, with rules of disclosure or without any."""
     lines = [
         "# Made by the demo: what the parties agree on.",
         'format = "pseudolink/agreement/1"',
@@ -112,14 +126,8 @@ def agreement_text(schema: LinkageSchema, keys: Mapping[str, PartyKey], today: d
         f'company = "{float(schema.floor.company):g}"',
         f"component = {schema.floor.component}",
         "",
-        "[disclosure]",
-        'profile = "strict"',
-        f"quasi = {_quoted(KNOWN_TO_OTHERS)}",
-        "top = { schools_exclusions = 5, offending_offences = 5 }",
-        'steps.council_programme_start = ["quarter", "year"]',
-        'steps.council_programme_end = ["quarter", "year"]',
-        "",
     ]
+    lines += _rules() if rules else []
     for party, name in NAMES.items():
         role = {OPERATOR: "operator", RELEASER: "releaser", RESEARCHER: "researcher"}.get(party, "custodian")
         lines += ["[[parties]]", f'id = "{party}"', f"name = {json.dumps(name)}", f'role = "{role}"']
@@ -157,7 +165,7 @@ class _Stage:
         """Where a party keeps its keys."""
         return self.folder / party / "keys"
 
-    def prepare(self) -> tuple[dict[str, PartyKey], dict[str, str]]:
+    def prepare(self, rules: bool) -> tuple[dict[str, PartyKey], dict[str, str]]:
         """Identities, the agreement and its signatures, the linkage key at every custodian."""
         phrases = {party: secrets.token_urlsafe(24) for party in NAMES}
         keys = {party: PartyKey.generate(party) for party in NAMES}
@@ -165,7 +173,7 @@ class _Stage:
             self.report("keys", number, len(keys))
             key.save(self.keys(party), phrases[party])
             files.write_bytes(self.keys(party) / "passphrase", phrases[party].encode() + b"\n")
-        text = agreement_text(load_schema(self.schema), keys, today_utc())
+        text = agreement_text(load_schema(self.schema), keys, today_utc(), rules=rules)
         files.write_bytes(self.agreement, text.encode())
         agreed = load_agreement(self.agreement)
         # The ceremony between people is keys/ceremony.md; here one draw stands for all of them.
@@ -205,6 +213,7 @@ def run(
     *,
     schema: Path,
     seed: int = 2026,
+    rules: bool = True,
     options: Options | None = None,
     report: Report = quiet,
 ) -> DemoResult:
@@ -214,6 +223,7 @@ def run(
     Args:
         people: size of the invented population.
         schema: linkage schema with the fields of the demo's extracts.
+        rules: whether the agreement has rules of disclosure, and the release its report.
 
     Raises:
         OutputExistsError: the folder is there already.
@@ -222,7 +232,7 @@ def run(
     if people < 500:
         raise UsageError("the demo needs at least 500 people: too few families overlap below that")
     with files.new_folder(folder) as place:
-        made = _run(people, place, schema, seed, options or Options(), report)
+        made = _run(people, place, schema, seed, rules, options or Options(), report)
     agencies, cohort_company, objections = made
     return DemoResult(
         people,
@@ -232,20 +242,20 @@ def run(
         cohort_company,
         folder / RELEASER / "release" / PARQUET,
         folder / OPERATOR / "linkage" / operator.REPORT_FILE,
-        folder / RELEASER / "release" / DISCLOSURE_PAGE,
+        folder / RELEASER / "release" / DISCLOSURE_PAGE if rules else None,
         folder,
     )
 
 
 def _run(
-    people: int, place: Path, schema: Path, seed: int, options: Options, report: Report
+    people: int, place: Path, schema: Path, seed: int, rules: bool, options: Options, report: Report
 ) -> tuple[tuple[AgencyResult, ...], float, int]:
     stage = _Stage(place, schema, report)
     report("people", 0, 1)
     population = synthetic.generate(people, seed)
     synthetic.write(population, place)
     report("people", 1, 1)
-    keys, phrases = stage.prepare()
+    keys, phrases = stage.prepare(rules)
     delivered = {}
     for number, party in enumerate(population.extracts):
         report("encode", number, len(population.extracts))

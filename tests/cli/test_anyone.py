@@ -35,8 +35,8 @@ def rehearse(folder: Path, *more: object, files: tuple[str, ...] = ("council", "
 
 
 @pytest.mark.usefixtures("cheap_keys")
-def test_the_demo_ends_with_a_table_and_two_paths(tmp_path: Path) -> None:
-    """For every agency precision, recall, F1 and company; where the release and the report are."""
+def test_the_demo_ends_with_a_table_and_three_paths(tmp_path: Path) -> None:
+    """For every agency precision, recall, F1 and company; where the release, the report and what the rules did are."""
     result = run("demo", "--people", 600, "--seed", 3, "--out", tmp_path / "demo")
     assert result.exit_code == 0, result.stderr
     for agency, least in (("schools", 0.98), ("work", 0.98), ("offending", 0.9)):
@@ -48,7 +48,7 @@ def test_the_demo_ends_with_a_table_and_two_paths(tmp_path: Path) -> None:
             abs(float(f1) - 2 * float(precision) * float(recall) / (float(precision) + float(recall))) < 2e-4
         )
         assert float(company.rstrip("%")) <= 5
-    for name in ("release", "report"):
+    for name in ("release", "report", "rules"):
         path = re.search(rf"^{name}: +(.+)$", result.stdout, re.MULTILINE)
         assert path is not None
         assert Path(path[1]).is_file()

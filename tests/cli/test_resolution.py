@@ -362,12 +362,13 @@ def test_family_links_are_released_under_disclosure_rules_without_days_and_rare_
     copied: Project, tmp_path: Path
 ) -> None:
     """Whatever is told of a home is told of ten families at least."""
-    copied.agreed_with('[disclosure]\nprofile = "strict"\nquasi = ["council_arm"]\n')
+    rules = '\n[disclosure]\nprofile = "strict"\nquasi = ["council_arm"]\n'
+    copied.agreement.write_text(copied.agreement.read_text(encoding="utf-8") + rules, encoding="utf-8")
     payloads = with_families(copied, tmp_path)
     packages = [tmp_path / party / f"{party}.encodings.package" for party in HOMES]
     assert run(*copied.link(tmp_path / "out", *packages)).exit_code == 0
     arguments = copied.release(tmp_path / "release", tmp_path / "out" / "linkmap.package", *payloads)
-    said = found(run(*arguments, "--json"))
+    said = found(run(*arguments, "--accept", "--json"))
     assert (said["further"], said["withheld"]) == (["families"], [])
     links = pq.read_table(tmp_path / "release" / "families.parquet")
     assert set(links.column("from").to_pylist()) <= {"2019-09", None}

@@ -35,18 +35,18 @@ def linked_anew(project: Project, folder: Path) -> tuple[Path, list[Path]]:
 
 
 def test_a_release_keeps_the_rules_of_its_agreement(copied: Project, tmp_path: Path) -> None:
-    copied.agreed_with(RULES)
+    copied.agreement.write_text(copied.agreement.read_text(encoding="utf-8") + RULES, encoding="utf-8")
     sign_again(copied)
     link_map, payloads = linked_anew(copied, tmp_path)
     out = tmp_path / "release"
 
-    refused = run(*copied.release(out, link_map, *payloads, accept=False))
+    refused = run(*copied.release(out, link_map, *payloads))
     assert refused.exit_code == 1
     assert "PL-DISC-03" in refused.stderr
     assert "people in classes below k" in refused.stderr
     assert not out.exists()
 
-    done = run(*copied.release(out, link_map, *payloads))
+    done = run(*copied.release(out, link_map, *payloads), "--accept")
     assert done.exit_code == 0, done.stderr
     table = pq.read_table(out / "release.parquet")
     names = ["council_arm", "council_programme_start", "family_size"]
@@ -60,10 +60,14 @@ def test_a_release_keeps_the_rules_of_its_agreement(copied: Project, tmp_path: P
 
 
 def test_rules_that_do_not_fit_the_release_leave_nothing(copied: Project, tmp_path: Path) -> None:
-    copied.agreed_with('[disclosure]\nquasi = ["council_arm", "shoe_size"]\nk = 3\n')
+    copied.agreement.write_text(
+        copied.agreement.read_text(encoding="utf-8")
+        + '\n[disclosure]\nquasi = ["council_arm", "shoe_size"]\nk = 3\n',
+        encoding="utf-8",
+    )
     sign_again(copied)
     link_map, payloads = linked_anew(copied, tmp_path)
-    refused = run(*copied.release(tmp_path / "release", link_map, *payloads))
+    refused = run(*copied.release(tmp_path / "release", link_map, *payloads), "--accept")
     assert refused.exit_code == 1
     assert "PL-DISC-01" in refused.stderr
     assert not (tmp_path / "release").exists()

@@ -59,7 +59,7 @@ def made(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Made:
     text = text.replace(
         'id = "schools"\n', 'id = "schools"\nevents = {absences = ["from", "days", "reason"]}\n'
     )
-    copied.agreed_with(RULES, text)
+    copied.agreement.write_text(text + RULES, encoding="utf-8")
     sign_again(copied)
     pupils = pd.read_csv(copied.extract("schools"), dtype=str, keep_default_na=False)
     pupils["pupil"] = [f"pupil-{n}" for n in range(len(pupils))]
