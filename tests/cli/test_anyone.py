@@ -36,7 +36,7 @@ def rehearse(folder: Path, *more: object, files: tuple[str, ...] = ("council", "
 
 @pytest.mark.usefixtures("cheap_keys")
 def test_the_demo_ends_with_a_table_and_three_paths(tmp_path: Path) -> None:
-    """For every agency precision, recall, F1 and company; where the release, the report and what the rules did are."""
+    """For every agency precision, recall, F1 and company; where release, report and rules are."""
     result = run("demo", "--people", 600, "--seed", 3, "--out", tmp_path / "demo")
     assert result.exit_code == 0, result.stderr
     for agency, least in (("schools", 0.98), ("work", 0.98), ("offending", 0.9)):
