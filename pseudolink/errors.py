@@ -1,5 +1,5 @@
 """
-Every public exception of pseudolink, each with a stable code.
+Every public exception of pseudolink, each with a stable code; those of engines are in ``engines/errors``.
 
 The code (``PL-AREA-NN``) is part of the interface: scripts may test for it, so a code is
 never reused for another meaning. A message names a file, a column, a field, a rule, a row
