@@ -13,11 +13,12 @@ PEOPLE ?= 5000
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help demo test test-slow test-all check format wheel dist docs man sbom licences audit bench changelog clean system
+.PHONY: help demo test test-slow test-all spark-test check format wheel dist docs man sbom licences audit bench changelog clean system
 
 help:
 	@echo "make demo    every role end to end on synthetic people, in $(DEMO)"
 	@echo "make test    the tests (test-slow: the long ones; test-all: both)"
+	@echo "make spark-test  the tests on a Spark cluster of this machine, in an environment of their own"
 	@echo "make check   format, lint, types, import contracts, repository rules"
 	@echo "make wheel   build the wheel and try it in a bare environment"
 	@echo "make dist    wheel and source, built twice and compared"
@@ -62,6 +63,18 @@ test-slow: $(READY) system
 	$(PYTEST) -m slow || test $$? = 5 # 5: there is none at present
 
 test-all: test test-slow
+
+# PySpark has requirements of its own: it stays out of the environment that the other tests prove.
+SPARK_VENV := build/spark
+$(SPARK_VENV)/ready: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed" >&2; exit 1; }
+	@test -f $(SPARK_VENV)/pyvenv.cfg || "$(PYTHON)" -m venv $(SPARK_VENV)
+	$(SPARK_VENV)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(SPARK_VENV)/bin/python -m pip install --quiet --editable ".[spark]" "pyspark[connect]>=4.1,<5" pytest hypothesis
+	@touch $@
+
+spark-test: $(SPARK_VENV)/ready
+	$(SPARK_VENV)/bin/python -m pytest tests/engines/test_spark.py
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -1,7 +1,7 @@
 """
-Every public exception of pseudolink, each with a stable code (``PL-AREA-NN``), by whose fault it is.
-A code is never reused for another meaning: scripts test for it. A message names files, columns, rules,
-row numbers and counts, never a cell's value, a token or a key.
+Every public exception, each with a stable code (``PL-AREA-NN``), by whose fault it is; those of engines
+are in ``engines/errors``. A code is never reused for another meaning: scripts test for it. A message
+names files, columns, rules, row numbers and counts, never a cell's value, a token or a key.
 """
 
 from __future__ import annotations

@@ -126,11 +126,11 @@ def sign_again(project: Project, *changes: tuple[str, str], check: bool = True) 
 CHEAP = vault.Cost(1, 1, 8)
 
 
-def build(folder: Path, people: int = 1200) -> Project:
+def build(folder: Path, people: int = 1200, schema: Path | None = None) -> Project:
     """A demo in a new folder, with key files that are cheap to open."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(vault, "_COST", CHEAP)
-        return Project(folder, demo.run(people, folder, schema=demo_schema(), rules=False))
+        return Project(folder, demo.run(people, folder, schema=schema or demo_schema(), rules=False))
 
 
 def _arguments(options: dict[str, object], *positional: str) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import sys
 import time
 import traceback
@@ -20,7 +21,7 @@ from typing import Any, TypeVar
 import click
 
 from pseudolink.cli import stopping
-from pseudolink.errors import PassphraseError, PseudolinkError
+from pseudolink.errors import PassphraseError, PseudolinkError, UsageError
 from pseudolink.notices import Notice
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -73,6 +74,45 @@ def resolution_options(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def size_in_bytes(size: str) -> int:
+    """Bytes of a size such as 4G, 512M or 1000000."""
+    found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,3})?)\s*([KMGT]?)(?:i?B)?", size.strip(), re.IGNORECASE)
+    number = int(float(found[1]) * _UNITS[found[2].upper()]) if found else 0
+    if number < 1:
+        raise UsageError("--memory is a size, such as 4G or 512M")
+    return number
+
+
+def engine_options(command: F) -> F:
+    """``--engine`` and ``--cluster``: where the work is done."""
+    for option in (
+        click.option(
+            "--cluster",
+            metavar="ADDRESS",
+            help="For --engine spark: sc://… of Spark Connect, or a master such as spark://…; without it "
+            "what the environment configures.",
+        ),
+        click.option(
+            "--engine",
+            type=click.Choice(["local", "spark"]),
+            default="local",
+            show_default=True,
+            help="Where it is done; the result is the same.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def require_engine(engine: str, cluster: str | None) -> None:
+    """Refuse a cluster that nothing would use."""
+    if cluster is not None and engine != "spark":
+        raise UsageError("--cluster goes with --engine spark")
 
 
 def json_option(command: F) -> F:

@@ -14,10 +14,12 @@ from pseudolink.cli.common import (
     delimiter_option,
     emit,
     encoding_option,
+    engine_options,
     json_option,
     passphrase_option,
     progress,
     refusals,
+    require_engine,
     say,
     sheet_option,
 )
@@ -88,6 +90,7 @@ def linkage_key_file(keys: Path) -> Path:
     show_default=True,
     help="Rows that a thread encodes at a time; more take more memory.",
 )
+@engine_options
 @click.option("--strict", is_flag=True, help="Refuse cells that break a rule instead of counting them.")
 @click.option("--audit", type=READABLE, help="Report of `pseudolink attack`, where the schema requires one.")
 @click.option("--pin-file", type=READABLE, help="PIN of the token, where the linkage key is in one.")
@@ -115,6 +118,8 @@ def encode(
     family_id: str,
     workers: int | None,
     chunk_rows: int,
+    engine: str,
+    cluster: str | None,
     strict: bool,
     audit: Path | None,
     pin_file: Path | None,
@@ -132,19 +137,32 @@ def encode(
     from pseudolink.roles import custodian as role
     from pseudolink.roles.encoding import Options
 
+    require_engine(engine, cluster)
     phrase = ask_passphrase(passphrase_file)
     own = PartyKey.load(keys / f"{party}.party.key", phrase)
     if own.id != party:
         raise WrongKeyError(f"{party}.party.key holds the key of {own.id!r}")
     linkage = linkage_key_file(keys)
     in_token = is_reference(linkage)
+    linkage_key = LinkageKey.load(linkage, ask_pin(pin_file) if in_token else phrase)
+    away = None
+    if engine == "spark":
+        if passphrase_file is None or in_token:
+            raise UsageError(
+                "--engine spark needs the linkage key in a file, and --passphrase-file: each task reads "
+                "both, and nothing is sent"
+            )
+        from pseudolink.engines.spark import open_session
+        from pseudolink.roles.spark_encoding import SparkEncoder
+
+        away = SparkEncoder(open_session(cluster), linkage, passphrase_file, linkage_key)
     with progress() as report:
         found = role.encode(
             extract,
             agreement=agreement,
             schema=schema,
             key=own,
-            linkage_key=LinkageKey.load(linkage, ask_pin(pin_file) if in_token else phrase),
+            linkage_key=linkage_key,
             output=output,
             ledger=ledger or output.parent / "ledger.jsonl",
             columns=role.Columns(
@@ -157,7 +175,9 @@ def encode(
             do_not_link=do_not_link,
             events=_named_files(events),
             known_links=known_links,
-            options=Options(strict=strict, workers=workers, chunk_rows=chunk_rows, audit=audit, sheet=sheet),
+            options=Options(
+                strict=strict, workers=workers, chunk_rows=chunk_rows, audit=audit, sheet=sheet, away=away
+            ),
             encoding=encoding,
             delimiter=delimiter,
             report=report,

@@ -42,6 +42,7 @@ COMMANDS = {
         "pseudolink.cli.operator:link",
         "Operator: link sealed encodings; the link map is sealed again.",
     ),
+    "shards": ("pseudolink.cli.shards:shards", "Operator: a linkage's join in shards for any scheduler."),
     "explain": (
         "pseudolink.cli.explaining:explain",
         "Explain a linkage's model, and the weight of one pair field by field.",

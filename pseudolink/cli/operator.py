@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,13 +15,16 @@ from pseudolink.cli.common import (
     READABLE,
     ask_passphrase,
     emit,
+    engine_options,
     json_option,
     min_precision_option,
     passphrase_option,
     progress,
     refusals,
+    require_engine,
     resolution_options,
     say,
+    size_in_bytes,
     threshold_option,
 )
 from pseudolink.errors import UsageError
@@ -30,17 +32,7 @@ from pseudolink.errors import UsageError
 if TYPE_CHECKING:
     from pseudolink.formats.summary import LinkageSummary
     from pseudolink.match.expect import Expected
-
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-
-
-def _bytes(size: str) -> int:
-    """Bytes of a size such as 4G, 512M or 1000000."""
-    found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,3})?)\s*([KMGT]?)(?:i?B)?", size.strip(), re.IGNORECASE)
-    number = int(float(found[1]) * _UNITS[found[2].upper()]) if found else 0
-    if number < 1:
-        raise UsageError("--memory is a size, such as 4G or 512M")
-    return number
+    from pseudolink.roles.joins import Engine
 
 
 def _expected(parties: str, one: Expected) -> str:
@@ -53,6 +45,15 @@ def _expected(parties: str, one: Expected) -> str:
         f"{one.memory / (1 << 20):,.0f} MiB at most"
     )
     return "\n".join(lines)
+
+
+def elsewhere(engine: str, cluster: str | None) -> Engine | None:
+    """The engine of that name; None is this machine."""
+    if engine == "local":
+        return None
+    from pseudolink.roles.spark_linking import SparkEngine
+
+    return SparkEngine(cluster)
 
 
 def _changes(summary: LinkageSummary) -> list[str]:
@@ -112,8 +113,13 @@ def _changes(summary: LinkageSummary) -> list[str]:
     help="Leave what --extend needs: who is who, sealed to the operator's own key.",
 )
 @click.option(
-    "--memory", metavar="SIZE", help="That the join may take, such as 4G; default half of the machine's."
+    "--memory",
+    metavar="SIZE",
+    help="That the join may take, such as 4G; default half of the machine's. With --engine spark: that one "
+    "task may, default 256M.",
 )
+@engine_options
+@click.option("--shards", type=FOLDER, metavar="PLAN", help="Take what is finished of a plan of shards.")
 @click.option("--dry-run", is_flag=True, help="Only say, from a sample, what to expect; write nothing.")
 @click.option(
     "--withdrawals", type=READABLE, multiple=True, help="A custodian's withdrawal; give every one you hold."
@@ -140,6 +146,9 @@ def link(
     extend: Path | None,
     extendable: bool,
     memory: str | None,
+    engine: str,
+    cluster: str | None,
+    shards: Path | None,
     dry_run: bool,
     passphrase_file: Path | None,
     as_json: bool,
@@ -150,7 +159,10 @@ def link(
     from pseudolink.roles.resolving import rules_of
     from pseudolink.roles.review import constraints
 
-    allowed = None if memory is None else _bytes(memory)
+    require_engine(engine, cluster)
+    if shards is not None and (engine != "local" or memory is not None):
+        raise UsageError("--shards goes without --memory, which the plan has set, and --engine spark")
+    allowed = None if memory is None else size_in_bytes(memory)
     rules = rules_of(
         assignment, every_pair, duplicates, constraints(labels) if labels else {}, guard=not no_guard
     )
@@ -188,6 +200,8 @@ def link(
             extendable=extendable,
             memory=allowed,
             withdrawals=withdrawals,
+            engine=elsewhere(engine, cluster),
+            shards=shards,
             report=report,
         )
     for sentence in found.left_out:

@@ -43,6 +43,10 @@ Bytes = npt.NDArray[np.uint8]
 Index = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 
+#: ``away(cleaned) -> tokens and filters``: an engine whose workers make encoders of their own, because
+#: a key is never sent to them.
+Away = Callable[[Cleaned], dict[str, PassColumns]]
+
 CHUNK_ROWS = 50_000
 #: Rows that are shuffled and written together, at least.
 _GROUP_ROWS = 50_000
@@ -120,6 +124,7 @@ class Encoding:
 
     Args:
         spill: makes a place for encodings that memory should not hold; None keeps them there.
+        away: encodes rows elsewhere, with the same keys; None for this process.
     """
 
     def __init__(
@@ -129,8 +134,9 @@ class Encoding:
         *,
         spill: Callable[[], Spill] | None = None,
         memory: int = MEMORY,
+        away: Away | None = None,
     ) -> None:
-        self._schema, self._ring = schema, ring
+        self._schema, self._ring, self._away = schema, ring, away
         self._encoder = Encoder(schema, ring)
         self._tally = chance.Tally(schema)
         self._flags = -(-len(schema.passes) // 64)
@@ -145,7 +151,8 @@ class Encoding:
         parts = self._encoder.components(cleaned)
         ids = fresh_ids(cleaned.source)
         order, ends = throw(len(ids))
-        rows = self._packed(ids, self._encoder.encode(parts), order)
+        passes = self._away(cleaned) if self._away else self._encoder.encode(parts)
+        rows = self._packed(ids, passes, order)
         return Part(cleaned.source, ids, Thrown(rows, order, ends), self._tally.of(parts))
 
     def held(self, field: str) -> Index:

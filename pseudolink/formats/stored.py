@@ -32,6 +32,11 @@ class StoredPasses(Mapping[str, PassColumns]):
         self._path = path
         self._layout = dict(layout)
 
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
+
     def __getitem__(self, name: str) -> PassColumns:
         width = self._layout[name]
         with pq.ParquetFile(self._path) as file:

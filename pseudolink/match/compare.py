@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import connected_components
 
 from pseudolink.formats.candidates import Candidates, Giants, Presence, Rows
 from pseudolink.formats.encodings import Bytes, Encodings, PassColumns
-from pseudolink.match.join import join_passes, presence
+from pseudolink.match.join import join_passes, token_presence
 from pseudolink.match.shards import Work, join_in_shards
 from pseudolink.schema import LinkageSchema
 
@@ -201,7 +201,18 @@ def candidates(
         i, j, shared = join_passes(left.passes, right.passes, right.rows, giants=giants, report=told)
         levels = _levels(left, right, schema, i, j, shared)
         pairs = Candidates(i, j, shared, levels, giants=tuple(giants))
-    return _records(pairs, first_rows(left), first_rows(right), within=False)
+    return of_records(pairs, left, right)
+
+
+def of_records(pairs: Candidates, left: Encodings, right: Encodings | None) -> Candidates:
+    """
+    From pairs of rows, ordered, to pairs of records (matching-v1, 1.4).
+
+    Args:
+        right: None where the pairs are within one party.
+    """
+    first = first_rows(left)
+    return _records(pairs, first, first if right is None else first_rows(right), within=right is None)
 
 
 def company(one: Encodings, schema: LinkageSchema) -> Candidates:
@@ -211,14 +222,18 @@ def company(one: Encodings, schema: LinkageSchema) -> Candidates:
     No block is left out here, however large: the floor is judged by these pairs.
     """
     i, j, shared = join_passes(one.passes, one.passes, one.rows, within=True)
-    pairs = Candidates(i, j, shared, _levels(one, one, schema, i, j, shared))
-    first = first_rows(one)
-    return _records(pairs, first, first, within=True)
+    return of_records(Candidates(i, j, shared, _levels(one, one, schema, i, j, shared)), one, None)
 
 
 def shows(encodings: Encodings, schema: LinkageSchema) -> Presence:
     """What the rows of a party could show in any pair."""
-    return presence(encodings, field_presence(encodings, schema), first_rows(encodings))
+    return presence_of(encodings, token_presence(encodings), field_presence(encodings, schema))
+
+
+def presence_of(encodings: Encodings, tokens: npt.NDArray[np.uint64], fields: Rows) -> Presence:
+    """The same, of tokens and fields that are known already."""
+    first = first_rows(encodings)
+    return Presence(tokens, fields, None if first is None else len(np.unique(first)), first)
 
 
 def pass_counts(shared: npt.NDArray[np.uint64], names: Sequence[str]) -> dict[str, int]:

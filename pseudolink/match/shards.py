@@ -109,6 +109,37 @@ def _read(path: Path, bit: int, name: str) -> tuple[_Shard, Giants]:
     return _Shard(bit, columns[0], levels), Giants(name, *(int(n) for n in counts))
 
 
+def shard_path(folder: Path, number: int, part: int, count: int) -> Path:
+    """Where the shard of pass ``number`` and range ``part`` of ``count`` stands when it is finished."""
+    return folder / f"{number:03}-{part:03}-of-{count:03}.shard"
+
+
+def make_shard(
+    path: Path,
+    name: str,
+    number: int,
+    part: int,
+    count: int,
+    columns: tuple[PassColumns, PassColumns],
+    width: np.uint64,
+    levels: Levels,
+) -> None:
+    """
+    Join one shard and write it. It depends on its inputs alone, and is whole or absent.
+
+    Args:
+        columns: of the pass, of both sides. width: right rows, at least 1. The rest: as there.
+
+    Raises:
+        OutputExistsError: another worker has finished it meanwhile; what stands there is the same.
+    """
+    a, b = (tokens_in(one, part, count) for one in columns)
+    i, j, giant = join_pass(a, b, name=name, most=MOST_BLOCK_PAIRS)
+    key = i.astype(np.uint64) * width + j.astype(np.uint64)
+    order = np.argsort(key)
+    _write(path, key[order], levels(number, a, b, i[order], j[order]), giant)
+
+
 def join_in_shards(
     left: Mapping[str, PassColumns],
     right: Mapping[str, PassColumns],
@@ -140,14 +171,10 @@ def join_in_shards(
     for number, name in enumerate(names):
         columns: tuple[PassColumns, PassColumns] | None = None
         for part in range(count):
-            path = work.folder / f"{number:03}-{part:03}-of-{count:03}.shard"
+            path = shard_path(work.folder, number, part, count)
             if not path.exists():
                 columns = columns or (left[name], right[name])
-                a, b = (tokens_in(one, part, count) for one in columns)
-                i, j, giant = join_pass(a, b, name=name, most=MOST_BLOCK_PAIRS)
-                key = i.astype(np.uint64) * width + j.astype(np.uint64)
-                order = np.argsort(key)
-                _write(path, key[order], levels(number, a, b, i[order], j[order]), giant)
+                make_shard(path, name, number, part, count, columns, width, levels)
             shard, giant = _read(path, number, name)
             shards.append(shard)
             before = giants.get(name, Giants(name, 0, 0, 0, 0))

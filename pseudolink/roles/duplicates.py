@@ -13,7 +13,6 @@ import numpy as np
 
 from pseudolink.errors import LinkageError, UsageError
 from pseudolink.formats.candidates import Candidates, held
-from pseudolink.match import compare
 from pseudolink.resolve.clusters import MOST_DUPLICATES, Link, cluster
 from pseudolink.resolve.guards import twins
 from pseudolink.roles.linkage import Delivery
@@ -140,7 +139,7 @@ def _merged(one: Delivery, beside: Delivery, rules: Rules) -> tuple[Delivery, Fo
 def _weight(one: Delivery, beside: Delivery) -> Floats:
     """Match weight of each pair of the party's own records, by the model of it and a party beside it."""
     schema = one.schema
-    pairs = compare.candidates(beside.encodings, one.encodings, schema)
+    pairs = one.joins.candidates(beside.encodings, one.encodings, schema)
     model = evidence.build(schema, [beside.chance, one.chance])
     fitted = estimate(model, pairs, (beside.alike, beside.shows), (NO_PAIRS, one.shows))
     return weigh.weigh(fitted, one.alike, one.shows, one.shows).weight

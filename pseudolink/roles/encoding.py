@@ -27,6 +27,7 @@ from pseudolink.engines import threads
 from pseudolink.engines.spill import Spill
 from pseudolink.errors import InputError, UsageError
 from pseudolink.formats.cleaned import Cleaned, FieldCount
+from pseudolink.formats.encodings import PassColumns
 from pseudolink.portable import processors
 from pseudolink.roles.payload import Piece
 from pseudolink.roles.streams import Kept
@@ -37,6 +38,8 @@ Derive = Callable[..., bytes]
 Index = npt.NDArray[np.int64]
 #: ``report(stage, done, total)``.
 Report = Callable[[str, int, int], None]
+#: ``away(schema, project, cleaned)``: as ``extract.Away``, for any schema and project.
+Away = Callable[[LinkageSchema, str, Cleaned], dict[str, PassColumns]]
 
 
 def quiet(stage: str, done: int, total: int) -> None:
@@ -54,6 +57,8 @@ class Options:
     enforce_floor: refuse an extract above the security floor.
     memory: bytes of encodings, and of payload, beyond which they wait on disk, encrypted.
     audit: the report of an audit (`pseudolink attack`), for schemas that require one.
+    away: another engine that encodes chunks, as many at a time as there are workers; None for this
+        process.
     """
 
     strict: bool = False
@@ -64,6 +69,7 @@ class Options:
     memory: int = MEMORY
     audit: Path | None = None
     sheet: str | None = None
+    away: Away | None = None
 
 
 @dataclass(frozen=True)
@@ -142,7 +148,8 @@ class Encoder:
         )
         self._cleaning = self._clean(strict=options.strict)
         ring = KeyRing.derived(derive, schema, project, party)
-        self._encoding = Encoding(schema, ring, spill=spill, memory=options.memory)
+        away = partial(options.away, schema, project) if options.away else None
+        self._encoding = Encoding(schema, ring, spill=spill, memory=options.memory, away=away)
         self._usable = dict.fromkeys(schema.fields, 0)
         self._schema, self._common = schema, dict(common or {})
         self._records = 0

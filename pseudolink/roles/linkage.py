@@ -32,6 +32,7 @@ from pseudolink.formats.summary import (
 from pseudolink.match import compare
 from pseudolink.match.shards import Work
 from pseudolink.roles import detail
+from pseudolink.roles.joins import LOCAL, Joins
 from pseudolink.roles.resolving import NOTHING_BARRED, Decided, Rules, prepare, resolve
 from pseudolink.schema import LinkageSchema
 from pseudolink.score import bootstrap, checks, evidence, quality, weigh
@@ -54,6 +55,7 @@ class Delivery:
     company: the floor as its manifest states it (``floor.Company.to_json``).
     coverage: field -> rows that have a value, as its manifest states it.
     merged: record ID -> the IDs of all its duplicates and itself, where duplicates became one.
+    joins: where pairs are found.
     """
 
     party: str
@@ -64,6 +66,7 @@ class Delivery:
     coverage: dict[str, int]
     schema: LinkageSchema
     merged: Mapping[bytes, tuple[bytes, ...]] = field(default_factory=dict)
+    joins: Joins = field(default=LOCAL, repr=False, compare=False)
 
     @property
     def records(self) -> int:
@@ -73,7 +76,7 @@ class Delivery:
     @cached_property
     def alike(self) -> Candidates:
         """Pairs of this party's own rows that share a token."""
-        return compare.company(self.encodings, self.schema)
+        return self.joins.company(self.encodings, self.schema)
 
     @cached_property
     def company_seen(self) -> tuple[Candidates, Presence]:
@@ -96,7 +99,7 @@ class Delivery:
     @cached_property
     def shows(self) -> Presence:
         """What its rows could show."""
-        return compare.shows(self.encodings, self.schema)
+        return self.joins.shows(self.encodings, self.schema)
 
 
 @dataclass(frozen=True)
@@ -176,7 +179,7 @@ def link_pair(
     title = f"link {left.party} and {right.party}"
     report(title, 0, 4)
     joining = f"match {left.party} and {right.party}"
-    pairs = compare.candidates(
+    pairs = left.joins.candidates(
         left.encodings, right.encodings, schema, work=work, report=partial(report, joining)
     )
     report(title, 1, 4)

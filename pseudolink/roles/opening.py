@@ -16,18 +16,26 @@ from typing import Any
 
 import numpy as np
 
-from pseudolink.agreement import Agreement
-from pseudolink.errors import ArtefactError, FloorError, MixedArtefactsError, Problem
+from pseudolink.agreement import Agreement, load_signed, require_own_key
+from pseudolink.errors import (
+    ArtefactError,
+    FloorError,
+    LinkageError,
+    MixedArtefactsError,
+    NotPermittedError,
+    Problem,
+)
 from pseudolink.formats.manifest import Manifest
 from pseudolink.formats.statistics import Statistics
 from pseudolink.formats.stored import open_stored
 from pseudolink.keys.party import PartyKey
 from pseudolink.match.compare import largest_component
 from pseudolink.roles.exchange import Exchange
+from pseudolink.roles.joins import LOCAL, Joins
 from pseudolink.roles.linkage import Delivery, Report
 from pseudolink.roles.receiving import staying
 from pseudolink.roles.stated import statistics_problems
-from pseudolink.schema import LinkageSchema
+from pseudolink.schema import LinkageSchema, load_schema
 from pseudolink.seal.package import file_digest, open_package
 
 NOTHING_BEFORE: Mapping[str, str] = MappingProxyType({})
@@ -62,6 +70,26 @@ class _One:
         return self.manifest.sender
 
 
+def allowed(
+    packages: Sequence[Path], agreement: Path, schema: Path, key: PartyKey, today: date
+) -> tuple[Agreement, LinkageSchema]:
+    """
+    The agreement and the schema, where the operator may link these packages under them.
+
+    Raises:
+        PseudolinkError: whatever is wrong with the agreement, the key or the schema.
+    """
+    agreed = load_signed(agreement, today)
+    party = require_own_key(agreed, key)
+    if party.role != "operator":
+        raise NotPermittedError(f"{party.id!r} is not the operator; only the operator links")
+    design = load_schema(schema)
+    agreed.require_schema(design.digest, (design.floor.company, design.floor.component))
+    if len(packages) < 2:
+        raise LinkageError("linking needs the encodings of at least two parties")
+    return agreed, design
+
+
 def open_all(
     packages: Sequence[Path],
     folder: Path,
@@ -72,12 +100,14 @@ def open_all(
     report: Report,
     exchange: Exchange | None = None,
     before: Mapping[str, str] = NOTHING_BEFORE,
+    joins: Joins = LOCAL,
 ) -> Opened:
     """
     Open and check every package.
 
     Args:
         before: party -> digest of its package in the linkage that is extended.
+        joins: where pairs are found.
 
     Raises:
         MixedArtefactsError: packages that do not belong together (extending-v1, 3.2).
@@ -93,7 +123,7 @@ def open_all(
         # What was linked before is known from the operator's own state, and is no replay.
         if exchange is not None and digest != before.get(manifest.sender):
             exchange.take(manifest)
-        found.append(_One(manifest, _delivery(plain, manifest, agreed, design), digest))
+        found.append(_One(manifest, _delivery(plain, manifest, agreed, design, joins), digest))
     report("open", len(packages), len(packages))
     cohort = agreed.cohort.id
     newer = {one.party for one in found if one.digest != before.get(one.party)}
@@ -134,7 +164,9 @@ def _mixed(manifests: Sequence[Manifest], agreed: Agreement) -> list[Problem]:
     return problems
 
 
-def _delivery(plain: Path, manifest: Manifest, agreed: Agreement, design: LinkageSchema) -> Delivery:
+def _delivery(
+    plain: Path, manifest: Manifest, agreed: Agreement, design: LinkageSchema, joins: Joins
+) -> Delivery:
     encodings = open_stored(plain, design.layout)
     statistics: dict[str, Any] = dict(manifest.statistics)
     width = encodings.records.shape[1]
@@ -152,6 +184,7 @@ def _delivery(plain: Path, manifest: Manifest, agreed: Agreement, design: Linkag
         statistics["company"],
         dict(statistics["coverage"]),
         design,
+        joins=joins,
     )
     _require_floor(delivery)
     return delivery

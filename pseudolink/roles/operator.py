@@ -14,9 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pseudolink import files, portable
-from pseudolink.agreement import Agreement, load_signed, require_own_key, today_utc
-from pseudolink.errors import LinkageError, NotPermittedError
+from pseudolink import files
+from pseudolink.agreement import Agreement, today_utc
 from pseudolink.formats import linkmap, reviews
 from pseudolink.formats.manifest import Manifest
 from pseudolink.formats.summary import LinkageSummary
@@ -27,10 +26,11 @@ from pseudolink.match.expect import expect as expected
 from pseudolink.match.shards import Work
 from pseudolink.report.linkage import render
 from pseudolink.resolve.clusters import MOST_DUPLICATES
-from pseudolink.roles import detail, duplicates, extending
+from pseudolink.roles import detail, duplicates, extending, shard_plan
 from pseudolink.roles.candidates import candidates_table, expected_of
 from pseudolink.roles.exchange import Exchange
 from pseudolink.roles.explaining import MODEL_FILE, model_of
+from pseudolink.roles.joins import Engine, LocalEngine, half_of_memory
 from pseudolink.roles.linkage import (
     Delivery,
     PairLinkage,
@@ -41,11 +41,11 @@ from pseudolink.roles.linkage import (
     party_summary,
     quiet,
 )
-from pseudolink.roles.opening import Opened, open_all
+from pseudolink.roles.opening import Opened, allowed, open_all
 from pseudolink.roles.people import People, link_map, people_of
 from pseudolink.roles.receiving import receive
 from pseudolink.roles.resolving import Rules, require_known
-from pseudolink.schema import LinkageSchema, load_schema
+from pseudolink.schema import LinkageSchema
 from pseudolink.seal.package import file_digest, seal
 
 LINK_MAP = "link_map"
@@ -53,7 +53,6 @@ MAP_FILE = "linkmap.package"
 REPORT_FILE = "report.html"
 SUMMARY_FILE = "summary.json"
 CANDIDATES_FILE = "candidates.parquet"
-ENGINE = "local"
 #: Code of the warning that groups of duplicates reached the cap (resolution-v1, 6.6).
 CAPPED = "PL-RESOLVE-01"
 
@@ -112,6 +111,8 @@ def link(
     extendable: bool = False,
     memory: int | None = None,
     withdrawals: Sequence[Path] = (),
+    engine: Engine | None = None,
+    shards: Path | None = None,
     today: date | None = None,
     report: Report = quiet,
 ) -> Linked:
@@ -129,14 +130,18 @@ def link(
         rules: how links are resolved. candidates: leave the operator a file for clerical review.
         extend: folder of a finished linkage whose people keep their IDs (extending-v1).
         extendable: leave the state that an extension needs, sealed to the operator itself.
-        memory: bytes that the join may take; half of the machine's when None.
+        memory: bytes that the join may take; half of the machine's when None. With another engine,
+            bytes that one of its tasks may join.
+        engine: where pairs are found; this machine when None. The result is the same.
+        shards: plan of shards (``shard_plan``); those that are finished are taken from it.
 
     Raises:
         PseudolinkError: whatever does not fit; no output is left then.
     """
     files.refuse_existing(output)
     today = today or today_utc()
-    agreed, design = _allowed(packages, agreement, schema, key, today)
+    agreed, design = allowed(packages, agreement, schema, key, today)
+    engine = engine or LocalEngine()
     exchange = Exchange(ledger, key.id)
     with files.new_folder(output) as folder:
         opened = folder / "opened"
@@ -144,27 +149,30 @@ def link(
         plain = folder / "plain.parquet"
         before = None if extend is None else extending.open_state(extend, plain, agreed, key, today)
         stated = {} if before is None else before.packages
-        given = open_all(packages, opened, agreed, design, key, today, report, exchange, stated)
+        joins = engine.joins(opened, memory)
+        given = open_all(packages, opened, agreed, design, key, today, report, exchange, stated, joins)
         gone = receive(withdrawals, agreed, key, exchange, opened, today)
         exchange.require_withdrawals()
         given = given.without(gone)
         deliveries, digests = given.deliveries, given.digests
         rules = rules or Rules()
         require_known(rules.labels, [one.encodings for one in deliveries])
+        planned = None if shards is None else shard_plan.work_of(shards, deliveries, digests, agreed, design)
         merged, told = duplicates.merge(deliveries, rules)
         with files.work_folder(output, _decides(given, agreed, design, merged)) as place:
+            work = Work(place, memory or half_of_memory())
             linkages = link_all(
                 merged,
                 min_precision=min_precision,
                 threshold=threshold,
                 rules=rules,
-                work=(work := Work(place, memory or half_of_memory())),
+                work=planned or work,
                 report=report,
             )
             known = extending.NO_HISTORY
             if before is not None:
                 known = extending.history(before, given.older, linkages, work=work, report=report)
-        summary = _summary(deliveries, linkages, agreed, today)
+        summary = _summary(deliveries, linkages, agreed, today, engine.name)
         people = people_of(linkages)
         found = link_map(linkages, people, known.continues)
         if before is not None:
@@ -280,38 +288,18 @@ def expect(
     """
     files.refuse_existing(output)
     today = today or today_utc()
-    agreed, design = _allowed(packages, agreement, schema, key, today)
+    agreed, design = allowed(packages, agreement, schema, key, today)
     with files.scratch_folder(output) as folder:
         before = {}
         if extend is not None:
             state = extending.open_state(extend, folder / "plain.parquet", agreed, key, today)
             before = dict(state.packages)
         deliveries = open_all(packages, folder, agreed, design, key, today, report, before=before).deliveries
-        allowed = memory or half_of_memory()
+        most = memory or half_of_memory()
         return {
-            (left.party, right.party): expected(left.encodings, right.encodings, allowed)
+            (left.party, right.party): expected(left.encodings, right.encodings, most)
             for left, right in ends(deliveries, every_pair=every_pair)
         }
-
-
-def half_of_memory() -> int:
-    """Bytes: half of what the machine has; two GiB where the system does not say."""
-    whole, _ = portable.memory()
-    return (whole or 4 << 30) // 2
-
-
-def _allowed(
-    packages: Sequence[Path], agreement: Path, schema: Path, key: PartyKey, today: date
-) -> tuple[Agreement, LinkageSchema]:
-    agreed = load_signed(agreement, today)
-    party = require_own_key(agreed, key)
-    if party.role != "operator":
-        raise NotPermittedError(f"{party.id!r} is not the operator; only the operator links")
-    design = load_schema(schema)
-    agreed.require_schema(design.digest, (design.floor.company, design.floor.component))
-    if len(packages) < 2:
-        raise LinkageError("linking needs the encodings of at least two parties")
-    return agreed, design
 
 
 def _decides(given: Opened, agreed: Agreement, design: LinkageSchema, deliveries: Sequence[Delivery]) -> str:
@@ -324,7 +312,11 @@ def _decides(given: Opened, agreed: Agreement, design: LinkageSchema, deliveries
 
 
 def _summary(
-    deliveries: Sequence[Delivery], linkages: Sequence[PairLinkage], agreed: Agreement, today: date
+    deliveries: Sequence[Delivery],
+    linkages: Sequence[PairLinkage],
+    agreed: Agreement,
+    today: date,
+    engine: str,
 ) -> LinkageSummary:
     return LinkageSummary(
         project=agreed.project,
@@ -333,7 +325,7 @@ def _summary(
         schema=agreed.schema,
         software=f"pseudolink {version('pseudolink')}",
         created=today.isoformat(),
-        engine=ENGINE,
+        engine=engine,
         parties=tuple(party_summary(one, linkages) for one in deliveries),
         pairs=tuple(pair_summary(one) for one in linkages),
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from project_on_disk import CUSTODIANS, OPERATOR, Project, leftovers, run
 
-from pseudolink.cli.operator import _bytes
+from pseudolink.cli.common import size_in_bytes
 
 
 def test_the_result_as_json_is_the_summary_of_the_report(project: Project, tmp_path: Path) -> None:
@@ -155,4 +155,4 @@ def test_what_is_no_size_of_memory_is_refused(size: str, project: Project, tmp_p
 def test_a_size_of_memory_is_read_in_every_unit() -> None:
     sizes = ["1000000", "512M", "4G", "4 GiB", "1.5g", "2T", "3kB"]
     expected = [10**6, 1 << 29, 1 << 32, 1 << 32, 3 << 29, 1 << 41, 3 << 10]
-    assert expected == [_bytes(size) for size in sizes]
+    assert expected == [size_in_bytes(size) for size in sizes]

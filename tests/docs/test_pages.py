@@ -68,7 +68,7 @@ def said(text: str) -> set[str]:
     """Commands that stand in code: `pseudolink link --memory` gives `link --memory`."""
     spans = re.findall(r"`pseudolink ([^`\n]+)`", text)
     blocks = re.findall(r"```[a-z]*\n(.*?)```", text, re.DOTALL)
-    lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
+    lines = [line.removeprefix("$ ") for block in blocks for line in block.replace("\\\n", " ").splitlines()]
     spans += [line.removeprefix("pseudolink ") for line in lines if line.startswith("pseudolink ")]
     return {one for one in spans if re.match(r"[a-z]", one)}
 

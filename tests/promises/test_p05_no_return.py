@@ -123,7 +123,7 @@ def state(folder: Path) -> dict[str, str]:
 READS_LINKS = {
     "link", "release", "rates", "tables", "evidence", "ledger show", "ledger stamp", "ledger verify",
     "explain", "review apply", "review compare", "review label", "review page", "attack keys", "attack run",
-    "attack release", "check", "keys audit", "expire",
+    "attack release", "check", "keys audit", "expire", "shards plan", "shards run", "shards show",
 }  # fmt: skip
 #: Commands that see an agreement, keys or one's own extract, or invented or own test data with the truth.
 READS_NONE = {
@@ -157,7 +157,7 @@ def _as_council(project: Project) -> tuple[object, ...]:
     return ("--agreement", project.agreement, *own)
 
 
-@pytest.mark.parametrize("command", ["link", "release", "rates"])
+@pytest.mark.parametrize("command", ["link", "release", "rates", "shards plan"])
 def test_a_custodian_that_runs_the_linking_side_itself_gets_nothing(
     project: Project, tmp_path: Path, command: str
 ) -> None:
@@ -168,10 +168,11 @@ def test_a_custodian_that_runs_the_linking_side_itself_gets_nothing(
         "link": [*packages, "--schema", project.schema],
         "release": [project.link_map, *payloads, "--release-key", tmp_path / "own.key"],
         "rates": [project.link_map, *payloads, "--by", "arm"],
+        "shards plan": [*packages, "--schema", project.schema],
     }[command]
     phrase = ("--passphrase-file", project.keys("council") / "passphrase")
     assert run("keys", "release", "-o", tmp_path / "own.key", *phrase).exit_code == 0
-    done = run(command, *words, *_as_council(project), "-o", tmp_path / "out")
+    done = run(*command.split(), *words, *_as_council(project), "-o", tmp_path / "out")
     assert done.exit_code == 1, done.output + done.stderr
     assert "PL-AGREE-05" in done.stderr
     assert [one.name for one in tmp_path.iterdir()] == ["own.key"]
