@@ -2,8 +2,8 @@
 Packages: one artefact sealed to the recipients that the agreement allows, signed by its sender.
 
 Opening asks everything before a byte of plaintext exists: whole, signed, agreed, permitted, in
-force. The plaintext is then written under a temporary name and compared with its digest in the
-manifest; only after that does it get its final name.
+force. The plaintext is then written under a temporary name; it gets its final name after the last
+check of the cipher, and when the bytes that were decrypted are those that were hashed.
 
 Source: specs/package-v1.md.
 """
@@ -15,6 +15,7 @@ import hmac
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import BinaryIO
@@ -37,6 +38,7 @@ from pseudolink.keys.party import PartyKey, verify, wrap
 from pseudolink.seal import padding, rules
 from pseudolink.seal.envelope import CHUNK, KEY_BYTES, Header, Trailer, body, read_parts
 from pseudolink.seal.hashing import Hasher
+from pseudolink.seal.twice import Twice
 
 
 def file_digest(path: Path) -> str:
@@ -67,7 +69,7 @@ def seal(
     Seal the file ``source`` into a new package.
 
     Args:
-        manifest: its recipients are those of the agreement; its content_sha256 is of ``source``.
+        manifest: its recipients are those of the agreement.
         agreement: one whose signatures were checked (:func:`pseudolink.agreement.load_signed`).
         today: the day to judge by; default the current UTC date.
 
@@ -78,7 +80,7 @@ def seal(
         AgreementMismatchError, SchemaMismatchError, AgreementExpiredError, NotPermittedError,
         WrongKeyError: what the agreement does not bear out.
         ArtefactError: the manifest breaks its format.
-        PackageError: ``source`` is not what the manifest describes.
+        PackageError: ``source`` was changed while it was sealed, or is larger than an artefact may be.
         OutputExistsError, OutputError: nothing was written.
 
     Source: specs/package-v1.md, section 5.
@@ -96,24 +98,16 @@ def seal(
         files.new_file(destination) as temporary,
         temporary.open("wb", buffering=0) as out,
     ):
-        size = os.fstat(plain.fileno()).st_size
-        padding.require_size(size)
-        header, data_key = _header(manifest_bytes, agreement, padding.sealed_size(size))
-        with Hasher() as content, Hasher() as whole:
-            whole.update(header.written)
-            out.write(header.written)
-            encryptor = Cobblestone256Encryptor(data_key, header.context())
-            sealed = 0
-            for piece in _padded(plain, size, content):
-                part = encryptor.update(piece)
+        before = os.fstat(plain.fileno())
+        padding.require_size(before.st_size)
+        header, data_key = _header(manifest_bytes, agreement, padding.sealed_size(before.st_size))
+        with Hasher() as whole:
+            for part in _sealed(plain, before.st_size, header, data_key):
                 whole.update(part)
-                sealed += _write(out, part)
-            part = encryptor.finalize()
-            whole.update(part)
-            sealed += _write(out, part)
-            if content.finish().hexdigest() != manifest.content_sha256 or sealed != header.length:
-                raise PackageError("the file to seal is not the one that the manifest describes")
+                _write(out, part)
+            _require_unchanged(plain, before)
             running = whole.finish()
+        # package-v1 §7: the same hash goes on to the digest of the file that receipts carry.
         digest = running.digest()
         trailer = Trailer(digest, sender.sign(header.message(digest)))
         _write(out, trailer.written)
@@ -132,26 +126,53 @@ def _header(manifest_bytes: bytes, agreement: Agreement, length: int) -> tuple[H
     return Header(manifest_bytes, wrapped, length), data_key
 
 
-def _padded(plain: BinaryIO, size: int, content: Hasher) -> Iterator[bytes]:
+def _sealed(plain: BinaryIO, size: int, header: Header, data_key: bytes) -> Iterator[bytes]:
+    """The header and the sealed body, in pieces."""
+    yield header.written
+    encryptor = Cobblestone256Encryptor(data_key, header.context())
+    for piece in _padded(plain, size):
+        yield encryptor.update(piece)
+    yield encryptor.finalize()
+
+
+def _padded(plain: BinaryIO, size: int) -> Iterator[bytes]:
     """Package-v1 2.8: length, content, zeros up to the ladder."""
     yield size.to_bytes(padding.PREFIX_BYTES, "big")
-    read = 0
-    while chunk := plain.read(CHUNK):
-        read += len(chunk)
-        content.update(chunk)
+    left = size
+    while left:
+        chunk = plain.read(min(CHUNK, left))
+        if not chunk:
+            raise _changed()
+        left -= len(chunk)
         yield chunk
-    left = padding.rung(padding.PREFIX_BYTES + size) - padding.PREFIX_BYTES - read
-    while left > 0:
+    left = padding.rung(padding.PREFIX_BYTES + size) - padding.PREFIX_BYTES - size
+    while left:
         yield bytes(min(CHUNK, left))
         left -= min(CHUNK, left)
 
 
-def _write(out: BinaryIO, data: bytes) -> int:
+def _changed() -> PackageError:
+    return PackageError(
+        "the file to seal was changed while it was sealed",
+        advice="Seal it again when nothing writes to it.",
+    )
+
+
+def _require_unchanged(plain: BinaryIO, before: os.stat_result) -> None:
+    """package-v1 §5: as far as the system tells of a change of an open file."""
+    after = os.fstat(plain.fileno())
+    for what in ("st_size", "st_mtime_ns", "st_ctime_ns"):
+        if getattr(after, what) != getattr(before, what):
+            raise _changed()
+    if plain.read(1):  # of what has no size, as a pipe
+        raise _changed()
+
+
+def _write(out: BinaryIO, data: bytes) -> None:
     """An unbuffered file may take less than it is given."""
     view = memoryview(data)
     while view:
         view = view[out.write(view) :]
-    return len(data)
 
 
 def _checked(stream: BinaryIO, agreement: Agreement) -> tuple[Header, Trailer]:
@@ -170,12 +191,17 @@ def _checked(stream: BinaryIO, agreement: Agreement) -> tuple[Header, Trailer]:
     return header, trailer
 
 
-def _require_body(stream: BinaryIO, header: Header, trailer: Trailer) -> None:
-    digest = hashlib.sha256(header.written)
-    for chunk in body(stream, header):
-        digest.update(chunk)
-    if not hmac.compare_digest(digest.digest(), trailer.digest):
+def _require_body(stream: BinaryIO, header: Header, trailer: Trailer, twice: Twice) -> str:
+    """package-v1 §6.4: the whole file is the signed one; its digest, for receipts."""
+    with Hasher() as whole:
+        whole.update(header.written)
+        for chunk in twice.first(body(stream, header)):
+            whole.update(chunk)
+        running = whole.finish()
+    if not hmac.compare_digest(running.digest(), trailer.digest):
         raise PackageError("the package's body is damaged: it is not the one that was signed")
+    running.update(trailer.written)
+    return running.hexdigest()
 
 
 def inspect(package: Path, agreement: Agreement) -> Manifest:
@@ -191,8 +217,16 @@ def inspect(package: Path, agreement: Agreement) -> Manifest:
     """
     with _reading(package, PackageError) as stream:
         header, trailer = _checked(stream, agreement)
-        _require_body(stream, header, trailer)
+        _require_body(stream, header, trailer, Twice())
     return header.manifest
+
+
+@dataclass(frozen=True)
+class Unsealed:
+    """What was opened. digest: SHA-256 of the package's bytes as they were read, in hexadecimal."""
+
+    manifest: Manifest
+    digest: str
 
 
 def open_package(
@@ -204,6 +238,21 @@ def open_package(
     artefact: str,
     today: date | None = None,
 ) -> Manifest:
+    """:func:`unseal` for one who needs no digest of the package."""
+    return unseal(
+        package, destination, agreement=agreement, recipient=recipient, artefact=artefact, today=today
+    ).manifest
+
+
+def unseal(
+    package: Path,
+    destination: Path,
+    *,
+    agreement: Agreement,
+    recipient: PartyKey,
+    artefact: str,
+    today: date | None = None,
+) -> Unsealed:
     """
     Open a package as one of its recipients; the artefact is written to ``destination``.
 
@@ -213,7 +262,7 @@ def open_package(
         today: the day to judge by; default the current UTC date.
 
     Returns:
-        the manifest, every statement of it checked against the agreement.
+        the manifest, every statement of it checked against the agreement, and the package's digest.
 
     Raises:
         PackageError, SignatureError, ArtefactError: damaged, changed or not a package.
@@ -237,30 +286,24 @@ def open_package(
             raise PackageError(f"the package holds {manifest.artefact}, where {artefact} was expected")
         if party.id not in header.wrapped:
             raise NotARecipientError(f"the package is not sealed to {party.id!r}")
-        _require_body(stream, header, trailer)
+        twice = Twice()
+        digest = _require_body(stream, header, trailer, twice)
         data_key = recipient.unwrap(header.wrapped[party.id], header.info(party.id, party.role))
         if len(data_key) != KEY_BYTES:
             raise PackageError("the package's data key has a wrong length")
         with files.new_file(destination) as temporary:
-            _decrypt(stream, header, data_key, temporary)
-    return manifest
+            _decrypt(twice.again(body(stream, header)), header, data_key, temporary)
+    return Unsealed(manifest, digest)
 
 
-def _decrypt(stream: BinaryIO, header: Header, data_key: bytes, temporary: Path) -> None:
+def _decrypt(sealed: Iterator[bytes], header: Header, data_key: bytes, temporary: Path) -> None:
     decryptor = Cobblestone256Decryptor(data_key, header.context())
     unpadder = padding.Unpadder(padding.padded_size(header.length))
     try:
-        with temporary.open("wb", buffering=0) as out, Hasher() as content:
-            for chunk in body(stream, header):
-                plain = unpadder.update(decryptor.update(chunk))
-                content.update(plain)
-                _write(out, plain)
-            plain = unpadder.update(decryptor.finalize())
-            content.update(plain)
-            _write(out, plain)
+        with temporary.open("wb", buffering=0) as out:
+            for chunk in sealed:
+                _write(out, unpadder.update(decryptor.update(chunk)))
+            _write(out, unpadder.update(decryptor.finalize()))
             unpadder.finish()
-            found = content.finish().hexdigest()
     except InvalidTag:
         raise PackageError("the package's body does not open: it was sealed wrongly or changed") from None
-    if not hmac.compare_digest(found, header.manifest.content_sha256):
-        raise PackageError("the package holds another artefact than its manifest describes")
