@@ -36,8 +36,8 @@ from pseudolink.errors import (
 from pseudolink.formats.manifest import Manifest
 from pseudolink.keys.party import PartyKey, verify, wrap
 from pseudolink.seal import padding, rules
-from pseudolink.seal.envelope import CHUNK, KEY_BYTES, Header, Trailer, body, read_parts
-from pseudolink.seal.hashing import Hasher
+from pseudolink.seal.envelope import CHUNK, KEY_BYTES, Header, Trailer, body, pieces, read_parts
+from pseudolink.seal.hashing import Hasher, Piece
 from pseudolink.seal.twice import Twice
 
 
@@ -101,10 +101,18 @@ def seal(
         before = os.fstat(plain.fileno())
         padding.require_size(before.st_size)
         header, data_key = _header(manifest_bytes, agreement, padding.sealed_size(before.st_size))
-        with Hasher() as whole:
-            for part in _sealed(plain, before.st_size, header, data_key):
-                whole.update(part)
+        with Hasher(padding.most_out(CHUNK)) as whole:
+            encryptor = Cobblestone256Encryptor(data_key, header.context())
+            whole.update(header.written)
+            _write(out, header.written)
+            for piece in _padded(plain, before.st_size):
+                buffer = whole.buffer()
+                part = memoryview(buffer)[: encryptor.update_into(piece, buffer)]
                 _write(out, part)
+                whole.update(part, buffer)
+            last = encryptor.finalize()
+            whole.update(last)
+            _write(out, last)
             _require_unchanged(plain, before)
             running = whole.finish()
         # package-v1 §7: the same hash goes on to the digest of the file that receipts carry.
@@ -126,25 +134,15 @@ def _header(manifest_bytes: bytes, agreement: Agreement, length: int) -> tuple[H
     return Header(manifest_bytes, wrapped, length), data_key
 
 
-def _sealed(plain: BinaryIO, size: int, header: Header, data_key: bytes) -> Iterator[bytes]:
-    """The header and the sealed body, in pieces."""
-    yield header.written
-    encryptor = Cobblestone256Encryptor(data_key, header.context())
-    for piece in _padded(plain, size):
-        yield encryptor.update(piece)
-    yield encryptor.finalize()
-
-
-def _padded(plain: BinaryIO, size: int) -> Iterator[bytes]:
+def _padded(plain: BinaryIO, size: int) -> Iterator[Piece]:
     """Package-v1 2.8: length, content, zeros up to the ladder."""
     yield size.to_bytes(padding.PREFIX_BYTES, "big")
-    left = size
-    while left:
-        chunk = plain.read(min(CHUNK, left))
-        if not chunk:
-            raise _changed()
-        left -= len(chunk)
-        yield chunk
+    read = 0
+    for piece in pieces(plain, size):
+        read += len(piece)
+        yield piece
+    if read != size:
+        raise _changed()
     left = padding.rung(padding.PREFIX_BYTES + size) - padding.PREFIX_BYTES - size
     while left:
         yield bytes(min(CHUNK, left))
@@ -168,7 +166,7 @@ def _require_unchanged(plain: BinaryIO, before: os.stat_result) -> None:
         raise _changed()
 
 
-def _write(out: BinaryIO, data: bytes) -> None:
+def _write(out: BinaryIO, data: Piece) -> None:
     """An unbuffered file may take less than it is given."""
     view = memoryview(data)
     while view:
@@ -193,11 +191,9 @@ def _checked(stream: BinaryIO, agreement: Agreement) -> tuple[Header, Trailer]:
 
 def _require_body(stream: BinaryIO, header: Header, trailer: Trailer, twice: Twice) -> str:
     """package-v1 §6.4: the whole file is the signed one; its digest, for receipts."""
-    with Hasher() as whole:
-        whole.update(header.written)
-        for chunk in twice.first(body(stream, header)):
-            whole.update(chunk)
-        running = whole.finish()
+    running = hashlib.sha256(header.written)
+    for piece in twice.first(body(stream, header)):
+        running.update(piece)
     if not hmac.compare_digest(running.digest(), trailer.digest):
         raise PackageError("the package's body is damaged: it is not the one that was signed")
     running.update(trailer.written)
@@ -296,13 +292,15 @@ def unseal(
     return Unsealed(manifest, digest)
 
 
-def _decrypt(sealed: Iterator[bytes], header: Header, data_key: bytes, temporary: Path) -> None:
+def _decrypt(sealed: Iterator[Piece], header: Header, data_key: bytes, temporary: Path) -> None:
     decryptor = Cobblestone256Decryptor(data_key, header.context())
     unpadder = padding.Unpadder(padding.padded_size(header.length))
     try:
         with temporary.open("wb", buffering=0) as out:
-            for chunk in sealed:
-                _write(out, unpadder.update(decryptor.update(chunk)))
+            buffer = bytearray(padding.most_out(CHUNK))
+            for piece in sealed:
+                opened = memoryview(buffer)[: decryptor.update_into(piece, buffer)]
+                _write(out, unpadder.update(opened))
             _write(out, unpadder.update(decryptor.finalize()))
             unpadder.finish()
     except InvalidTag:

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from pseudolink.errors import PackageError
+from pseudolink.seal.hashing import Piece
 
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
@@ -31,7 +32,7 @@ class Twice:
         self._made_with = algorithms.AES(secrets.token_bytes(_KEY_BYTES)), modes.GCM(bytes(_NONCE_BYTES))
         self._tag: bytes | None = None
 
-    def _tagged(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    def _tagged(self, chunks: Iterator[Piece]) -> Iterator[Piece]:
         mac = Cipher(*self._made_with).encryptor()
         for chunk in chunks:
             mac.authenticate_additional_data(chunk)
@@ -43,12 +44,12 @@ class Twice:
         elif not hmac.compare_digest(self._tag, found):
             raise PackageError("the package was changed while it was opened")
 
-    def first(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    def first(self, chunks: Iterator[Piece]) -> Iterator[Piece]:
         """The same chunks; when they have ended, they are what the second reading has to see."""
         self._tag = None
         return self._tagged(chunks)
 
-    def again(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    def again(self, chunks: Iterator[Piece]) -> Iterator[Piece]:
         """
         The same chunks of the second reading.
 
