@@ -3,7 +3,8 @@ Packages that are wrong in ways that know the structure: what a generator of mis
 
 Most mutants are signed by their sender again, so that they come past the signature to the checks
 behind it. A mutant must be refused with a PseudolinkError and leave nothing, or be the base package
-in every byte that means something (that is: give the same artefact under the same manifest bytes).
+in every byte that means something: give, under the same manifest bytes, the artefact that its sender
+sealed.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import copy
 import hashlib
 import random
 import struct
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +87,31 @@ def _signed(text: bytes, entries: bytes, body: bytes, signer: str) -> bytes:
     return head + body + digest + key_of(signer).sign(message)
 
 
-def mutant(chance: random.Random) -> bytes:
+@dataclass(frozen=True)
+class Mutant:
+    """One input. content: what may come out of it, if anything does."""
+
+    data: bytes
+    content: bytes = reference.CONTENT
+
+
+def mutant(chance: random.Random) -> Mutant:
     """One input."""
+    if chance.random() < 0.9:
+        return Mutant(_mutant(chance))
+    # What is sealed, by its sender: another artefact, or none for its padding is wrong.
+    padded = _change_bytes(reference.padded(reference.CONTENT), chance)
+    if chance.random() < 0.7:
+        padded = padded[:4096].ljust(4096, b"\x00")
+    body = reference.sealed(padded, _BASE.binding)
+    return Mutant(_signed(_BASE.text, _ENTRIES, body, "council"), _unpadded(padded))
+
+
+def _unpadded(padded: bytes) -> bytes:
+    return padded[8 : 8 + int.from_bytes(padded[:8], "big")]
+
+
+def _mutant(chance: random.Random) -> bytes:
     base = _BASE
     way = chance.random()
     if way < 0.25:  # bytes of the file, unsigned
@@ -108,16 +132,11 @@ def mutant(chance: random.Random) -> bytes:
             else _change_bytes(_ENTRIES, chance)
         )
         return _signed(base.text, entries, base.body, "council")
-    if way < 0.9:  # the body, signed again
-        body = _change_bytes(base.body, chance)
-        if chance.random() < 0.5:  # a size of the ladder, so that it comes to the cipher
-            body = body[: body_size(4096)].ljust(body_size(4096), b"\x00")
-        return _signed(base.text, _ENTRIES, body, "council")
-    # what is sealed, by its sender
-    padded = _change_bytes(reference.padded(reference.CONTENT), chance)
-    if chance.random() < 0.7:
-        padded = padded[:4096].ljust(4096, b"\x00")
-    return _signed(base.text, _ENTRIES, reference.sealed(padded, base.binding), "council")
+    # the body, signed again
+    body = _change_bytes(base.body, chance)
+    if chance.random() < 0.5:  # a size of the ladder, so that it comes to the cipher
+        body = body[: body_size(4096)].ljust(body_size(4096), b"\x00")
+    return _signed(base.text, _ENTRIES, body, "council")
 
 
 def canonical_or_text(raw: Any) -> bytes:
@@ -136,7 +155,7 @@ _BASE = reference.Package()
 _ENTRIES = canonical([{"id": "unit", "key": base64.b64encode(_BASE.keys["unit"]).decode()}])
 
 
-def try_one(data: bytes, folder: Path) -> str:
+def try_one(one: Mutant, folder: Path) -> str:
     """
     Open one input as the operator.
 
@@ -144,20 +163,20 @@ def try_one(data: bytes, folder: Path) -> str:
         the code of its refusal, or ``opened``.
 
     Raises:
-        AssertionError: something was left, or another artefact came out.
+        AssertionError: something was left, or another artefact or manifest came out.
     """
     package, output = folder / "one.package", folder / "out"
-    package.write_bytes(data)
+    package.write_bytes(one.data)
     unit = key_of("unit")
     try:
         manifest = open_package(
             package, output, agreement=AGREEMENT, recipient=unit, artefact="encodings", today=TODAY
         )
     except PseudolinkError as error:
-        assert [one.name for one in folder.iterdir()] == ["one.package"], "something was left"
+        assert [left.name for left in folder.iterdir()] == ["one.package"], "something was left"
         return error.code
-    assert output.read_bytes() == reference.CONTENT, "another artefact came out"
-    assert manifest.content_sha256 == hashlib.sha256(reference.CONTENT).hexdigest()
+    assert output.read_bytes() == one.content, "another artefact came out"
+    assert manifest.to_bytes() == _BASE.text, "another manifest came out"
     assert inspect(package, AGREEMENT) == manifest
     output.unlink()
     return "opened"

@@ -23,13 +23,13 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 MAGIC = b"pseudolink/package/1\n"
 MANIFEST_KEYS = {
     "format", "artefact", "project", "agreement", "schema", "key_check", "sender", "recipients", "purpose",
-    "created", "expires", "rows", "software", "statistics", "content_sha256", "heads",
+    "created", "expires", "rows", "software", "statistics", "heads",
 }  # fmt: skip
 SENDS = {"encodings": "custodian", "payload": "custodian", "link_map": "operator", "release": "releaser",
-         "withdrawal": "custodian", "records": "custodian"}  # fmt: skip
+         "withdrawal": "custodian", "records": "custodian", "linkage_state": "operator"}  # fmt: skip
 RECEIVES = {"encodings": {"operator"}, "payload": {"releaser"}, "link_map": {"releaser"},
             "release": {"researcher", "releaser"}, "withdrawal": {"operator", "releaser"},
-            "records": {"custodian"}}  # fmt: skip
+            "records": {"custodian"}, "linkage_state": {"operator"}}  # fmt: skip
 SUITE = hpke.Suite(hpke.KEM.MLKEM768_X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.CHACHA20_POLY1305)
 
 
@@ -99,7 +99,7 @@ def check_manifest(raw: Any) -> None:
     need(raw["format"] == "pseudolink/manifest/1" and raw["artefact"] in SENDS)
     for key in ("project", "purpose", "software"):
         need(isinstance(raw[key], str) and 0 < len(raw[key]) <= 2000 and raw[key].strip())
-    for key in ("agreement", "schema", "content_sha256"):
+    for key in ("agreement", "schema"):
         need(is_digest(raw[key]))
     check = raw["key_check"]
     need(check is None or (isinstance(check, str) and re.fullmatch("[0-9a-f]{32}", check)))
@@ -174,7 +174,7 @@ def open_package(
     listed = agreed["recipients"]
     if kind == "withdrawal":
         allowed = sorted({*listed["encodings"], *listed["payload"]})
-    elif kind == "records":
+    elif kind in ("records", "linkage_state"):
         allowed = [manifest["sender"]]
     else:
         allowed = sorted(listed[kind])
@@ -211,5 +211,4 @@ def open_package(
     need(size <= 2**40 and rung(8 + size) == len(padded) and body_size(len(padded)) == length)
     content, rest = padded[8 : 8 + size], padded[8 + size :]
     need(rest == bytes(len(rest)))
-    need(hashlib.sha256(content).hexdigest() == manifest["content_sha256"])
     return manifest, content

@@ -138,9 +138,7 @@ def _recipients(agreement: Agreement, artefact: str, sender: str) -> tuple[str, 
     return tuple(one.id for one in agreement.recipients_of(artefact))
 
 
-def manifest_of(
-    content: bytes, agreement: Agreement, artefact: str = "encodings", /, **changes: Any
-) -> Manifest:
+def manifest_of(agreement: Agreement, artefact: str = "encodings", /, **changes: Any) -> Manifest:
     """A manifest that the agreement bears out."""
     sender = {"link_map": "unit", "release": "vault"}.get(artefact, "council")
     values: dict[str, Any] = {
@@ -156,7 +154,6 @@ def manifest_of(
         "expires": "2031-03-31",
         "rows": 3,
         "software": "pseudolink 0.1.0",
-        "content_sha256": hashlib.sha256(content).hexdigest(),
         "statistics": {"passes": {"dob": {"tokens": 3}}},
     }
     return Manifest(**(values | changes))

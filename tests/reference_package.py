@@ -33,8 +33,8 @@ VECTORS = Path(__file__).parents[1] / "specs/vectors/package"
 MAGIC = b"pseudolink/package/1\n"
 CONTENT = b"one artefact, sealed\n"
 TO = {"encodings": ["unit"], "payload": ["vault"], "link_map": ["vault"], "release": ["university"],
-      "withdrawal": ["unit", "vault"], "records": ["council"]}  # fmt: skip
-FROM = {"link_map": "unit", "release": "vault"}
+      "withdrawal": ["unit", "vault"], "records": ["council"], "linkage_state": ["unit"]}  # fmt: skip
+FROM = {"link_map": "unit", "release": "vault", "linkage_state": "unit"}
 DATA_KEY = bytes(range(32))
 
 
@@ -56,7 +56,6 @@ def manifest(artefact: str = "encodings", /, **changes: Any) -> dict[str, Any]:
         "rows": 3,
         "software": "pseudolink 0.1.0",
         "statistics": {"passes": {"dob": {"tokens": 3}}},
-        "content_sha256": hashlib.sha256(CONTENT).hexdigest(),
         "heads": {"council": {"head": "ab" * 32, "sequence": 4}},
         **changes,
     }
@@ -289,6 +288,11 @@ def manifests() -> Iterator[Vector]:
     wrong_values: list[tuple[str, str, dict[str, Any]]] = [
         ("manifest_key_unknown", "one more", {"more": 1}),
         ("manifest_key_missing", "no software", {"software": ...}),
+        (
+            "manifest_with_a_digest_of_the_artefact",
+            "a guess could be confirmed",
+            {"content_sha256": hashlib.sha256(CONTENT).hexdigest()},
+        ),
         ("manifest_of_another_format", "manifest 2", {"format": "pseudolink/manifest/2"}),
         ("artefact_unknown", "feedback", {"artefact": "feedback"}),
         ("encodings_without_a_check_value", "null", {"key_check": None}),
@@ -405,6 +409,13 @@ def permissions() -> Iterator[Vector]:
         "an index is its sender's alone",
         own(Package("records", recipients=["schools"]), recipient="schools", artefact="records"),
     )
+    yield (
+        "linkage_state_sealed_to_another",
+        "4.5",
+        MAY_NOT,
+        "a state is its sender's alone",
+        own(Package("linkage_state", recipients=["unit", "vault"]), artefact="linkage_state"),
+    )
     yield "outlasts_the_agreement", "4.6", "PL-AGREE-03", "a day longer", own(Package(expires="2031-04-01"))
     yield (
         "agreement_over",
@@ -483,15 +494,24 @@ def openers() -> Iterator[Vector]:
     package = Package()
     package.keys["unit"] = bytes(1168)
     yield "data_key_of_zeros", "2.6", KEY, "nothing was sealed", own(package)
+    package = Package("withdrawal")
+    package.keys["vault"] = wrapped("vault", package.binding, package.raw, bytes(32))
+    yield (
+        "data_key_unlike_the_first_recipients",
+        "2.5",
+        SEAL,
+        "no two recipients read two artefacts",
+        own(package, recipient="vault", artefact="withdrawal"),
+    )
     inside: list[tuple[str, str, str, Callable[[Package], bytes]]] = [
         ("body_under_another_key", "2.7", "another data key", lambda p: sealed(padded(CONTENT), p.binding, bytes(32))),
         ("body_of_another_manifest", "2.7", "another context", lambda p: sealed(padded(CONTENT), bytes(32))),
-        ("content_unlike_the_manifest", "6.5", "another artefact", lambda p: sealed(padded(b"another"), p.binding)),
         ("padding_not_zero", "2.8", "a byte hides in the padding", lambda p: sealed(padded(CONTENT)[:-1] + b"\x01", p.binding)),
         ("padding_longer_than_the_rung", "2.8", "a step too high", lambda p: sealed(padded(CONTENT).ljust(4608, b"\x00"), p.binding)),
         ("content_length_beyond_the_body", "2.8", "more than there is", lambda p: sealed(struct.pack(">Q", 4089) + padded(CONTENT)[8:], p.binding)),
         ("content_length_of_all_ones", "2.8", "2**64 - 1", lambda p: sealed(b"\xff" * 8 + padded(CONTENT)[8:], p.binding)),
-        ("content_length_one_less", "6.5", "the last byte left out", lambda p: sealed(struct.pack(">Q", len(CONTENT) - 1) + CONTENT[:-1] + bytes(4068), p.binding)),
+        ("content_length_one_less", "2.8", "the last byte stands in the padding", lambda p: sealed(struct.pack(">Q", len(CONTENT) - 1) + padded(CONTENT)[8:], p.binding)),
+        ("content_length_missing", "2.8", "content alone", lambda p: sealed(CONTENT.ljust(4096, b"\x00"), p.binding)),
         ("body_cut_at_a_step_of_the_ladder", "2.7", "the end is missing", lambda p: sealed(bytes(4608), p.binding)[: body_size(4096)]),
     ]  # fmt: skip
     for name, section, comment, make in inside:
@@ -502,7 +522,7 @@ def good() -> Iterator[Vector]:
     """What must open."""
     yield "encodings_to_the_operator", "6", None, "a package as it should be", {"edits": []}
     for artefact, who in [("payload", "vault"), ("link_map", "vault"), ("release", "university"),
-                          ("withdrawal", "unit"), ("records", "council")]:  # fmt: skip
+                          ("withdrawal", "unit"), ("records", "council"), ("linkage_state", "unit")]:  # fmt: skip
         yield (
             f"{artefact}_to_{who}",
             "6",
@@ -524,7 +544,7 @@ def good() -> Iterator[Vector]:
         ("artefact_on_a_rung", bytes(4088)),
         ("artefact_above_a_rung", bytes(4089)),
     ]:
-        package = Package(content_sha256=hashlib.sha256(content).hexdigest())
+        package = Package()
         package.body = sealed(padded(content), package.binding)
         yield name, "2.8", None, f"{len(content)} bytes", own(package, content=content)
 

@@ -178,7 +178,7 @@ def test_what_has_ended_cannot_be_extended(first: Path, tmp_path: Path) -> None:
 def test_packages_of_the_earlier_version_open_under_neither(first: Path, tmp_path: Path) -> None:
     new = load_agreement(written(tmp_path))
     with pytest.raises(AgreementMismatchError) as caught:
-        rules.require_agreement(manifest_of(b"", agreed()), new)
+        rules.require_agreement(manifest_of(agreed()), new)
     assert "amends" in str(caught.value)
 
 

@@ -46,7 +46,6 @@ class Manifest:
 
     key_check: the check value of the linkage key; encodings always have it.
     statistics: counts that the artefact's own specification asks for; no floating point.
-    content_sha256: of the artefact before it is sealed.
     heads: party -> ``{sequence, head}``, the ends of ledgers that the sender knows, its own among them.
     """
 
@@ -62,7 +61,6 @@ class Manifest:
     expires: str
     rows: int
     software: str
-    content_sha256: str
     statistics: Mapping[str, Any] = field(default_factory=dict)
     heads: Mapping[str, Any] = field(default_factory=dict)
 
@@ -139,7 +137,7 @@ def _problems(raw: object) -> list[Problem]:
     want("artefact", get("artefact") in ARTEFACTS, f"must be one of {', '.join(ARTEFACTS)}")
     for key in ("project", "purpose", "software"):
         want(key, _line(get(key)), "must be text, 1 to 2000 characters")
-    for key in ("agreement", "schema", "content_sha256"):
+    for key in ("agreement", "schema"):
         want(key, is_digest(get(key)), "must be a SHA-256 in hexadecimal")
     fits = isinstance(check, str) and _CHECK.fullmatch(check) is not None
     want("key_check", check is None or fits, "must be null or 32 hexadecimal characters")

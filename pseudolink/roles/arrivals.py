@@ -23,7 +23,7 @@ from pseudolink.keys.party import PartyKey
 from pseudolink.release.joining import Source
 from pseudolink.roles.exchange import Exchange
 from pseudolink.roles.receiving import dropped, dropped_from_map, receive
-from pseudolink.seal.package import file_digest, open_package
+from pseudolink.seal.package import open_package, unseal
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,8 @@ def open_all(
     problems = []
     for number, package in enumerate(packages):
         plain = folder / f"payload-{number}.parquet"
-        sent = open_package(package, plain, agreement=agreed, recipient=key, artefact="payload", today=today)
+        opened = unseal(package, plain, agreement=agreed, recipient=key, artefact="payload", today=today)
+        sent = opened.manifest
         exchange.take(sent)
         sender = agreed.party(sent.sender)
         if sender.id in tables:
@@ -92,7 +93,7 @@ def open_all(
             events=dict(sender.events),
         )
         tables[sender.id] = _data_set(plain)
-        digests[sender.id] = file_digest(package)
+        digests[sender.id] = opened.digest
     gone = receive(withdrawals, agreed, key, exchange, folder, today)
     exchange.require_withdrawals()
     for party, ids in gone.items():

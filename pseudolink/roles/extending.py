@@ -32,7 +32,7 @@ from pseudolink.match.shards import Work
 from pseudolink.roles.linkage import Delivery, PairLinkage, Report, link_pair, quiet
 from pseudolink.score.estimate import Estimate
 from pseudolink.score.weigh import weigh
-from pseudolink.seal.package import file_digest, open_package
+from pseudolink.seal.package import unseal
 
 STATE = "linkage_state"
 STATE_FILE = "state.package"
@@ -99,7 +99,8 @@ def open_state(folder: Path, plain: Path, agreed: Agreement, key: PartyKey, toda
             f"{folder.name} holds no {STATE_FILE}: that linkage was not made to be extended",
             advice="Link its packages again with --extendable; person IDs are new then.",
         )
-    manifest = open_package(sealed, plain, agreement=agreed, recipient=key, artefact=STATE, today=today)
+    found = unseal(sealed, plain, agreement=agreed, recipient=key, artefact=STATE, today=today)
+    manifest = found.manifest
     packages, repeated = (manifest.statistics.get(name) for name in ("packages", "duplicates"))
     if not isinstance(packages, Mapping) or not isinstance(repeated, list):
         raise ArtefactError([Problem("statistics", "are not those of a state")], source=STATE_FILE)
@@ -112,7 +113,7 @@ def open_state(folder: Path, plain: Path, agreed: Agreement, key: PartyKey, toda
         persons.setdefault(party, {})[record] = person
     if set(persons) != set(packages):
         raise ArtefactError([Problem("party", "is in no package of the linkage")], source=STATE_FILE)
-    return Before(packages, persons, file_digest(sealed))
+    return Before(packages, persons, found.digest)
 
 
 _NAMED = ("party", "record", "person")
@@ -125,13 +126,12 @@ def save_state(table: pa.Table, plain: Path) -> None:
     linkmap.save(kept.take(pa.array(order)), plain)
 
 
-def state_manifest(sent: Manifest, packages: Mapping[str, str], link_map: str, plain: Path) -> Manifest:
+def state_manifest(sent: Manifest, packages: Mapping[str, str], link_map: str) -> Manifest:
     """The manifest of a state, from that of its link map."""
     return replace(
         sent,
         artefact=STATE,
         recipients=(sent.sender,),
-        content_sha256=file_digest(plain),
         statistics={
             "packages": dict(packages),
             "duplicates": sent.statistics["duplicates"],

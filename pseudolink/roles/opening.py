@@ -36,7 +36,7 @@ from pseudolink.roles.linkage import Delivery, Report
 from pseudolink.roles.receiving import staying
 from pseudolink.roles.stated import statistics_problems
 from pseudolink.schema import LinkageSchema, load_schema
-from pseudolink.seal.package import file_digest, open_package
+from pseudolink.seal.package import unseal
 
 NOTHING_BEFORE: Mapping[str, str] = MappingProxyType({})
 
@@ -116,10 +116,8 @@ def open_all(
     for number, package in enumerate(packages):
         report("open", number, len(packages))
         plain = folder / f"{number}.parquet"
-        manifest = open_package(
-            package, plain, agreement=agreed, recipient=key, artefact="encodings", today=today
-        )
-        digest = file_digest(package)
+        opened = unseal(package, plain, agreement=agreed, recipient=key, artefact="encodings", today=today)
+        manifest, digest = opened.manifest, opened.digest
         # What was linked before is known from the operator's own state, and is no replay.
         if exchange is not None and digest != before.get(manifest.sender):
             exchange.take(manifest)

@@ -46,7 +46,7 @@ from pseudolink.roles.people import People, link_map, people_of
 from pseudolink.roles.receiving import receive
 from pseudolink.roles.resolving import Rules, require_known
 from pseudolink.schema import LinkageSchema
-from pseudolink.seal.package import file_digest, seal
+from pseudolink.seal.package import seal
 
 LINK_MAP = "link_map"
 MAP_FILE = "linkmap.package"
@@ -180,13 +180,14 @@ def link(
             summary = replace(summary, extends=changes)
         resolved = _resolved(people, linkages, told, agreed.cohort.id)
         linkmap.save(found, plain)
-        manifest = _manifest(plain, found.num_rows, summary, resolved, agreed, key, today, exchange)
+        manifest = _manifest(found.num_rows, summary, resolved, agreed, key, today, exchange)
         sealed = seal(plain, folder / MAP_FILE, manifest, agreed, key, today=today)
         plain.unlink()
+        carried = {}
         if extendable:
             extending.save_state(found, plain)
-            own = extending.state_manifest(manifest, digests, sealed, plain)
-            seal(plain, folder / extending.STATE_FILE, own, agreed, key, today=today)
+            own = extending.state_manifest(manifest, digests, sealed)
+            carried["state"] = seal(plain, folder / extending.STATE_FILE, own, agreed, key, today=today)
             plain.unlink()
         shutil.rmtree(opened)
         summary = replace(summary, clusters=detail.clusters(found))
@@ -218,7 +219,7 @@ def link(
                 LINK_MAP: sealed,
                 **exchange.details(),
                 **({} if before is None else {"extends": _extends(summary, before.digest)}),
-                **({"state": file_digest(folder / extending.STATE_FILE)} if extendable else {}),
+                **carried,
             },
         )
     kept = output / CANDIDATES_FILE if candidates else None
@@ -332,7 +333,6 @@ def _summary(
 
 
 def _manifest(
-    plain: Path,
     rows: int,
     summary: LinkageSummary,
     resolved: Resolution,
@@ -367,7 +367,6 @@ def _manifest(
         expires=agreed.expires.isoformat(),
         rows=rows,
         software=summary.software,
-        content_sha256=file_digest(plain),
         statistics={
             "pairs": quality,
             "duplicates": sorted(resolved.duplicates),

@@ -21,7 +21,7 @@ from pseudolink.agreement import Agreement
 from pseudolink.formats import withdrawal as withdrawals
 from pseudolink.keys.party import PartyKey
 from pseudolink.roles.exchange import Exchange
-from pseudolink.seal.package import file_digest, open_package
+from pseudolink.seal.package import unseal
 
 
 def receive(
@@ -40,10 +40,11 @@ def receive(
     for package in packages:
         with tempfile.TemporaryDirectory(dir=folder, prefix="withdrawal-") as name:
             plain = Path(name) / "opened.parquet"
-            manifest = open_package(
+            opened = unseal(
                 package, plain, agreement=agreed, recipient=key, artefact="withdrawal", today=today
             )
-            exchange.withdrawn(manifest, file_digest(package))
+            manifest = opened.manifest
+            exchange.withdrawn(manifest, opened.digest)
             found[manifest.sender] = found.get(manifest.sender, frozenset()) | withdrawals.load(plain)
     return found
 

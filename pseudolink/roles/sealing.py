@@ -13,7 +13,7 @@ from pseudolink.agreement import Agreement, Party, today_utc
 from pseudolink.formats.manifest import Manifest
 from pseudolink.keys.party import PartyKey
 from pseudolink.roles.withdrawing import RECORDS
-from pseudolink.seal.package import file_digest, seal
+from pseudolink.seal.package import seal
 
 SUFFIX = ".package"
 
@@ -45,7 +45,6 @@ class Sealer:
             expires=self.agreed.expires.isoformat(),
             rows=rows,
             software=f"pseudolink {version('pseudolink')}",
-            content_sha256=file_digest(plain),
             statistics=statistics,
             heads=self.heads,
         )

@@ -178,7 +178,6 @@ def _seal(
         expires=agreed.expires.isoformat(),
         rows=rows,
         software=f"pseudolink {version('pseudolink')}",
-        content_sha256=file_digest(plain),
         heads=exchange.outgoing(),
     )
     return seal(plain, target, manifest, agreed, key, today=today)

@@ -30,7 +30,8 @@ DIGEST_BYTES = 32
 TRAILER_BYTES = DIGEST_BYTES + SIGNATURE_BYTES
 LARGEST_RECIPIENTS = 256 * 1024
 MOST_RECIPIENTS = 64
-CHUNK = 1024 * 1024
+#: Bytes that are read, ciphered, hashed and written at a time: they stay in a cache of the processor.
+CHUNK = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -161,13 +162,23 @@ def read_parts(stream: BinaryIO) -> tuple[Header, Trailer]:
     return header, Trailer(_exactly(stream, DIGEST_BYTES), _exactly(stream, SIGNATURE_BYTES))
 
 
-def body(stream: BinaryIO, header: Header) -> Iterator[bytes]:
-    """The body in chunks, exactly as many bytes as the header says."""
+def pieces(stream: BinaryIO, length: int) -> Iterator[memoryview]:
+    """As many bytes of a stream, or fewer if it ends; each piece is gone with the next one."""
+    buffer = memoryview(bytearray(min(CHUNK, length)))
+    while length:
+        read: int = stream.readinto(buffer[:length])  # type: ignore[attr-defined]
+        if not read:
+            return
+        length -= read
+        yield buffer[:read]
+
+
+def body(stream: BinaryIO, header: Header) -> Iterator[memoryview]:
+    """The body, exactly as many bytes as the header says; each piece is gone with the next one."""
     stream.seek(len(header.written))
-    left = header.length
-    while left:
-        chunk = stream.read(min(CHUNK, left))
-        if not chunk:
-            raise PackageError("the package is truncated: its body ended early")
-        left -= len(chunk)
-        yield chunk
+    read = 0
+    for piece in pieces(stream, header.length):
+        read += len(piece)
+        yield piece
+    if read != header.length:
+        raise PackageError("the package is truncated: its body ended early")

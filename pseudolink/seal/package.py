@@ -2,8 +2,8 @@
 Packages: one artefact sealed to the recipients that the agreement allows, signed by its sender.
 
 Opening asks everything before a byte of plaintext exists: whole, signed, agreed, permitted, in
-force. The plaintext is then written under a temporary name and compared with its digest in the
-manifest; only after that does it get its final name.
+force. The plaintext is then written under a temporary name; it gets its final name after the last
+check of the cipher, and when the bytes that were decrypted are those that were hashed.
 
 Source: specs/package-v1.md.
 """
@@ -15,6 +15,7 @@ import hmac
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import BinaryIO
@@ -35,8 +36,9 @@ from pseudolink.errors import (
 from pseudolink.formats.manifest import Manifest
 from pseudolink.keys.party import PartyKey, verify, wrap
 from pseudolink.seal import padding, rules
-from pseudolink.seal.envelope import CHUNK, KEY_BYTES, Header, Trailer, body, read_parts
-from pseudolink.seal.hashing import Hasher
+from pseudolink.seal.envelope import CHUNK, KEY_BYTES, Header, Trailer, body, pieces, read_parts
+from pseudolink.seal.hashing import Hasher, Piece
+from pseudolink.seal.twice import Twice
 
 
 def file_digest(path: Path) -> str:
@@ -67,7 +69,7 @@ def seal(
     Seal the file ``source`` into a new package.
 
     Args:
-        manifest: its recipients are those of the agreement; its content_sha256 is of ``source``.
+        manifest: its recipients are those of the agreement.
         agreement: one whose signatures were checked (:func:`pseudolink.agreement.load_signed`).
         today: the day to judge by; default the current UTC date.
 
@@ -78,7 +80,7 @@ def seal(
         AgreementMismatchError, SchemaMismatchError, AgreementExpiredError, NotPermittedError,
         WrongKeyError: what the agreement does not bear out.
         ArtefactError: the manifest breaks its format.
-        PackageError: ``source`` is not what the manifest describes.
+        PackageError: ``source`` was changed while it was sealed, or is larger than an artefact may be.
         OutputExistsError, OutputError: nothing was written.
 
     Source: specs/package-v1.md, section 5.
@@ -96,24 +98,24 @@ def seal(
         files.new_file(destination) as temporary,
         temporary.open("wb", buffering=0) as out,
     ):
-        size = os.fstat(plain.fileno()).st_size
-        padding.require_size(size)
-        header, data_key = _header(manifest_bytes, agreement, padding.sealed_size(size))
-        with Hasher() as content, Hasher() as whole:
-            whole.update(header.written)
-            out.write(header.written)
+        before = os.fstat(plain.fileno())
+        padding.require_size(before.st_size)
+        header, data_key = _header(manifest_bytes, agreement, padding.sealed_size(before.st_size))
+        with Hasher(padding.most_out(CHUNK)) as whole:
             encryptor = Cobblestone256Encryptor(data_key, header.context())
-            sealed = 0
-            for piece in _padded(plain, size, content):
-                part = encryptor.update(piece)
-                whole.update(part)
-                sealed += _write(out, part)
-            part = encryptor.finalize()
-            whole.update(part)
-            sealed += _write(out, part)
-            if content.finish().hexdigest() != manifest.content_sha256 or sealed != header.length:
-                raise PackageError("the file to seal is not the one that the manifest describes")
+            whole.update(header.written)
+            _write(out, header.written)
+            for piece in _padded(plain, before.st_size):
+                buffer = whole.buffer()
+                part = memoryview(buffer)[: encryptor.update_into(piece, buffer)]
+                _write(out, part)
+                whole.update(part, buffer)
+            last = encryptor.finalize()
+            whole.update(last)
+            _write(out, last)
+            _require_unchanged(plain, before)
             running = whole.finish()
+        # package-v1 §7: the same hash goes on to the digest of the file that receipts carry.
         digest = running.digest()
         trailer = Trailer(digest, sender.sign(header.message(digest)))
         _write(out, trailer.written)
@@ -132,26 +134,43 @@ def _header(manifest_bytes: bytes, agreement: Agreement, length: int) -> tuple[H
     return Header(manifest_bytes, wrapped, length), data_key
 
 
-def _padded(plain: BinaryIO, size: int, content: Hasher) -> Iterator[bytes]:
+def _padded(plain: BinaryIO, size: int) -> Iterator[Piece]:
     """Package-v1 2.8: length, content, zeros up to the ladder."""
     yield size.to_bytes(padding.PREFIX_BYTES, "big")
     read = 0
-    while chunk := plain.read(CHUNK):
-        read += len(chunk)
-        content.update(chunk)
-        yield chunk
-    left = padding.rung(padding.PREFIX_BYTES + size) - padding.PREFIX_BYTES - read
-    while left > 0:
+    for piece in pieces(plain, size):
+        read += len(piece)
+        yield piece
+    if read != size:
+        raise _changed()
+    left = padding.rung(padding.PREFIX_BYTES + size) - padding.PREFIX_BYTES - size
+    while left:
         yield bytes(min(CHUNK, left))
         left -= min(CHUNK, left)
 
 
-def _write(out: BinaryIO, data: bytes) -> int:
+def _changed() -> PackageError:
+    return PackageError(
+        "the file to seal was changed while it was sealed",
+        advice="Seal it again when nothing writes to it.",
+    )
+
+
+def _require_unchanged(plain: BinaryIO, before: os.stat_result) -> None:
+    """package-v1 §5: as far as the system tells of a change of an open file."""
+    after = os.fstat(plain.fileno())
+    for what in ("st_size", "st_mtime_ns", "st_ctime_ns"):
+        if getattr(after, what) != getattr(before, what):
+            raise _changed()
+    if plain.read(1):  # of what has no size, as a pipe
+        raise _changed()
+
+
+def _write(out: BinaryIO, data: Piece) -> None:
     """An unbuffered file may take less than it is given."""
     view = memoryview(data)
     while view:
         view = view[out.write(view) :]
-    return len(data)
 
 
 def _checked(stream: BinaryIO, agreement: Agreement) -> tuple[Header, Trailer]:
@@ -170,12 +189,15 @@ def _checked(stream: BinaryIO, agreement: Agreement) -> tuple[Header, Trailer]:
     return header, trailer
 
 
-def _require_body(stream: BinaryIO, header: Header, trailer: Trailer) -> None:
-    digest = hashlib.sha256(header.written)
-    for chunk in body(stream, header):
-        digest.update(chunk)
-    if not hmac.compare_digest(digest.digest(), trailer.digest):
+def _require_body(stream: BinaryIO, header: Header, trailer: Trailer, twice: Twice) -> str:
+    """package-v1 §6.4: the whole file is the signed one; its digest, for receipts."""
+    running = hashlib.sha256(header.written)
+    for piece in twice.first(body(stream, header)):
+        running.update(piece)
+    if not hmac.compare_digest(running.digest(), trailer.digest):
         raise PackageError("the package's body is damaged: it is not the one that was signed")
+    running.update(trailer.written)
+    return running.hexdigest()
 
 
 def inspect(package: Path, agreement: Agreement) -> Manifest:
@@ -191,8 +213,16 @@ def inspect(package: Path, agreement: Agreement) -> Manifest:
     """
     with _reading(package, PackageError) as stream:
         header, trailer = _checked(stream, agreement)
-        _require_body(stream, header, trailer)
+        _require_body(stream, header, trailer, Twice())
     return header.manifest
+
+
+@dataclass(frozen=True)
+class Unsealed:
+    """What was opened. digest: SHA-256 of the package's bytes as they were read, in hexadecimal."""
+
+    manifest: Manifest
+    digest: str
 
 
 def open_package(
@@ -204,6 +234,21 @@ def open_package(
     artefact: str,
     today: date | None = None,
 ) -> Manifest:
+    """:func:`unseal` for one who needs no digest of the package."""
+    return unseal(
+        package, destination, agreement=agreement, recipient=recipient, artefact=artefact, today=today
+    ).manifest
+
+
+def unseal(
+    package: Path,
+    destination: Path,
+    *,
+    agreement: Agreement,
+    recipient: PartyKey,
+    artefact: str,
+    today: date | None = None,
+) -> Unsealed:
     """
     Open a package as one of its recipients; the artefact is written to ``destination``.
 
@@ -213,7 +258,7 @@ def open_package(
         today: the day to judge by; default the current UTC date.
 
     Returns:
-        the manifest, every statement of it checked against the agreement.
+        the manifest, every statement of it checked against the agreement, and the package's digest.
 
     Raises:
         PackageError, SignatureError, ArtefactError: damaged, changed or not a package.
@@ -237,30 +282,26 @@ def open_package(
             raise PackageError(f"the package holds {manifest.artefact}, where {artefact} was expected")
         if party.id not in header.wrapped:
             raise NotARecipientError(f"the package is not sealed to {party.id!r}")
-        _require_body(stream, header, trailer)
+        twice = Twice()
+        digest = _require_body(stream, header, trailer, twice)
         data_key = recipient.unwrap(header.wrapped[party.id], header.info(party.id, party.role))
         if len(data_key) != KEY_BYTES:
             raise PackageError("the package's data key has a wrong length")
         with files.new_file(destination) as temporary:
-            _decrypt(stream, header, data_key, temporary)
-    return manifest
+            _decrypt(twice.again(body(stream, header)), header, data_key, temporary)
+    return Unsealed(manifest, digest)
 
 
-def _decrypt(stream: BinaryIO, header: Header, data_key: bytes, temporary: Path) -> None:
+def _decrypt(sealed: Iterator[Piece], header: Header, data_key: bytes, temporary: Path) -> None:
     decryptor = Cobblestone256Decryptor(data_key, header.context())
     unpadder = padding.Unpadder(padding.padded_size(header.length))
     try:
-        with temporary.open("wb", buffering=0) as out, Hasher() as content:
-            for chunk in body(stream, header):
-                plain = unpadder.update(decryptor.update(chunk))
-                content.update(plain)
-                _write(out, plain)
-            plain = unpadder.update(decryptor.finalize())
-            content.update(plain)
-            _write(out, plain)
+        with temporary.open("wb", buffering=0) as out:
+            buffer = bytearray(padding.most_out(CHUNK))
+            for piece in sealed:
+                opened = memoryview(buffer)[: decryptor.update_into(piece, buffer)]
+                _write(out, unpadder.update(opened))
+            _write(out, unpadder.update(decryptor.finalize()))
             unpadder.finish()
-            found = content.finish().hexdigest()
     except InvalidTag:
         raise PackageError("the package's body does not open: it was sealed wrongly or changed") from None
-    if not hmac.compare_digest(found, header.manifest.content_sha256):
-        raise PackageError("the package holds another artefact than its manifest describes")

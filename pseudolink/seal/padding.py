@@ -34,6 +34,11 @@ def sealed_size(content: int) -> int:
     return padded + _START + _TAG * (padded // _SEGMENT + 1)
 
 
+def most_out(piece: int) -> int:
+    """Bytes that the cipher may give out for a piece that it is given, either way, at most."""
+    return _START + _SEGMENT + piece + _TAG * (piece // _SEGMENT + 1)
+
+
 def padded_size(sealed: int) -> int:
     """
     Bytes inside a sealed body of this size.
@@ -66,7 +71,7 @@ class Unpadder:
         self._prefix = b""
         self._left = 0
 
-    def update(self, data: bytes) -> bytes:
+    def update(self, data: bytes | memoryview) -> bytes | memoryview:
         """
         The content among these bytes.
 
@@ -76,7 +81,7 @@ class Unpadder:
         self._seen += len(data)
         if len(self._prefix) < PREFIX_BYTES:
             missing = PREFIX_BYTES - len(self._prefix)
-            self._prefix += data[:missing]
+            self._prefix += bytes(data[:missing])
             data = data[missing:]
             if len(self._prefix) < PREFIX_BYTES:
                 return b""
@@ -86,7 +91,7 @@ class Unpadder:
                 raise PackageError("the package's content has another size than its body says")
         content, padding = data[: self._left], data[self._left :]
         self._left -= len(content)
-        if padding.count(0) != len(padding):
+        if bytes(padding).count(0) != len(padding):
             raise PackageError("the package's padding is not empty")
         return content
 

@@ -20,7 +20,7 @@ from pseudolink.formats.manifest import Manifest
 from pseudolink.keys.linkage import LinkageKey
 from pseudolink.keys.party import PartyKey
 from pseudolink.roles import custodian, operator
-from pseudolink.seal.package import file_digest, seal
+from pseudolink.seal.package import seal
 
 GOOD = "forename,surname,dob,postcode,offences,offence_year\n"
 SECRETS = ("Quintessa", "Featherstonehaugh", "1987-06-05", "DH7 9XY", "QUINTESSA", "FEATHERSTONEHAUGH")
@@ -254,7 +254,6 @@ def forged(project: Project, tmp_path: Path, table: pa.Table) -> Path:
         expires=agreed.expires.isoformat(),
         rows=table.num_rows,
         software="another",
-        content_sha256=file_digest(plain),
     )
     package = tmp_path / "forged.package"
     seal(plain, package, manifest, agreed, project.party_key("offending"))

@@ -45,7 +45,7 @@ def test_a_destroyed_key_opens_nothing_and_says_so_with_a_code_of_its_own(privat
     """P8: a package that was sealed to it stays closed for good."""
     agreement = replace(agreed(), key_check=KEY_CHECK)
     (private / "source").write_bytes(b"x")
-    manifest = manifest_of(b"x", agreement)
+    manifest = manifest_of(agreement)
     seal(private / "source", private / "one.package", manifest, agreement, key_of("council"), today=TODAY)
     made = destruction.destroy([private / "unit.party.key"], key_of("unit"), agreement=agreement.digest)
     assert not (private / "unit.party.key").exists()

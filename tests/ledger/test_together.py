@@ -35,7 +35,7 @@ class Party:
 
     def sends(self, artefact: str = "encodings") -> Any:
         known = Exchange(self.ledger, self.name).outgoing()
-        return manifest_of(b"", AGREEMENT, artefact, sender=self.name, heads=known)
+        return manifest_of(AGREEMENT, artefact, sender=self.name, heads=known)
 
     def uses(self, *manifests: Any) -> None:
         exchange = Exchange(self.ledger, self.name)
@@ -139,9 +139,7 @@ def test_replay_attack_an_earlier_delivery_after_a_later_one_was_used(parties: d
     unit.uses(late)  # the same again is no replay
     with pytest.raises(ReplayError):
         unit.uses(early)
-    unit.uses(
-        manifest_of(b"", AGREEMENT, "withdrawal", heads=early.heads)
-    )  # another artefact is another count
+    unit.uses(manifest_of(AGREEMENT, "withdrawal", heads=early.heads))  # another artefact is another count
 
 
 def test_one_party_does_not_write_into_anothers_ledger(parties: dict[str, Party]) -> None:

@@ -21,7 +21,7 @@ from pseudolink.seal.package import inspect
 @pytest.mark.parametrize("artefact", ["encodings", "payload", "link_map", "release", "withdrawal", "records"])
 def test_another_purpose_seals_and_opens_nothing(artefact: str) -> None:
     agreement = agreed()
-    manifest = replace(manifest_of(b"", agreement, artefact), purpose="Casework.")
+    manifest = replace(manifest_of(agreement, artefact), purpose="Casework.")
     with pytest.raises(AgreementMismatchError):
         rules.require_permitted(manifest, agreement)
 

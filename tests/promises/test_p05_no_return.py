@@ -79,7 +79,7 @@ def test_no_agreement_lets_anything_linked_reach_a_custodian(
         assert not custodians & set(agreement.recipients[linked])
     recipients = tuple(sorted(data.draw(st.sets(st.sampled_from(NAMES), min_size=1, max_size=3))))
     check = KEY_CHECK if artefact == "encodings" else None
-    manifest = manifest_of(b"", agreement, artefact, sender=sender, recipients=recipients, key_check=check)
+    manifest = manifest_of(agreement, artefact, sender=sender, recipients=recipients, key_check=check)
     try:
         rules.require_permitted(manifest, agreement)
     except NotPermittedError:
@@ -96,7 +96,7 @@ def test_no_agreement_lets_anything_linked_reach_a_custodian(
 def test_nothing_linked_is_sealed_to_a_custodian(tmp_path: Path, artefact: str, who: str) -> None:
     agreement = parse_agreement(raw_agreement())
     (tmp_path / "source").write_bytes(b"x")
-    manifest = manifest_of(b"x", agreement, artefact, recipients=(who,))
+    manifest = manifest_of(agreement, artefact, recipients=(who,))
     with pytest.raises(NotPermittedError, match="do not go back"):
         seal(tmp_path / "source", tmp_path / "p", manifest, agreement, key_of(manifest.sender), today=TODAY)
     assert not (tmp_path / "p").exists()

@@ -33,7 +33,7 @@ def test_afterwards_nothing_opens(day: date) -> None:
     agreement = agreed()
     for artefact in ("encodings", "payload", "link_map", "release", "withdrawal", "records"):
         with pytest.raises(AgreementExpiredError):
-            rules.require_today(manifest_of(b"", agreement, artefact), agreement, day)
+            rules.require_today(manifest_of(agreement, artefact), agreement, day)
 
 
 def test_what_is_past_its_date_is_found_destroyed_and_certified(project: Project, tmp_path: Path) -> None:

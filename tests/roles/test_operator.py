@@ -190,7 +190,7 @@ class Forger:
 
     def package(self, **changes: Any) -> Path:
         target = self.folder / "forged.package"
-        manifest = replace(self.manifest, content_sha256=file_digest(self.plain), **changes)
+        manifest = replace(self.manifest, **changes)
         seal(self.plain, target, manifest, self.agreed, self.project.party_key(self.party))
         self.plain.unlink()
         return target

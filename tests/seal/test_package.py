@@ -6,6 +6,9 @@ import json
 import os
 import random
 import struct
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -36,10 +39,11 @@ from pseudolink.errors import (
 from pseudolink.formats import canonical
 from pseudolink.formats.binary import encode64, prefixed
 from pseudolink.formats.manifest import Manifest
-from pseudolink.keys.party import wrap
+from pseudolink.keys.party import PartyKey, wrap
+from pseudolink.seal import package as package_module
 from pseudolink.seal import padding
 from pseudolink.seal.envelope import MAGIC, TRAILER_BYTES, Header, Trailer, read_parts
-from pseudolink.seal.package import file_digest, inspect, open_package, seal
+from pseudolink.seal.package import file_digest, inspect, open_package, seal, unseal
 
 VECTORS = Path(__file__).parents[2] / "specs/vectors/package"
 CONTENT = random.Random(1).randbytes(40_000)
@@ -66,7 +70,7 @@ class Place:
         self.source.write_bytes(CONTENT)
 
     def seal(self, artefact: str = "encodings", agreed_on: Agreement = AGREEMENT, /, **changes: Any) -> bytes:
-        manifest = manifest_of(CONTENT, agreed_on, artefact, **changes)
+        manifest = manifest_of(agreed_on, artefact, **changes)
         seal(self.source, self.package, manifest, agreed_on, key_of(manifest.sender), today=TODAY)
         return self.package.read_bytes()
 
@@ -98,7 +102,7 @@ def test_a_recipient_gets_back_what_was_sealed(place: Place, artefact: str) -> N
     place.seal(artefact)
     manifest = place.open(RECIPIENT[artefact], artefact)
     assert place.output.read_bytes() == CONTENT
-    assert manifest == manifest_of(CONTENT, AGREEMENT, artefact)
+    assert manifest == manifest_of(AGREEMENT, artefact)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -107,7 +111,7 @@ def test_any_size_comes_back(tmp_path_factory: pytest.TempPathFactory, size: int
     place = Place(tmp_path_factory.mktemp("any"))
     content = random.Random(size).randbytes(size)
     place.source.write_bytes(content)
-    manifest = manifest_of(content, AGREEMENT)
+    manifest = manifest_of(AGREEMENT)
     digest = seal(place.source, place.package, manifest, AGREEMENT, key_of("council"), today=TODAY)
     place.open()
     assert place.output.read_bytes() == content
@@ -127,7 +131,7 @@ def test_several_recipients_each_open(place: Place) -> None:
 
 def test_nothing_of_the_artefact_is_in_the_package(place: Place) -> None:
     place.source.write_bytes(b"SURNAME-OF-A-PERSON" * 2000)
-    manifest = manifest_of(place.source.read_bytes(), AGREEMENT)
+    manifest = manifest_of(AGREEMENT)
     seal(place.source, place.package, manifest, AGREEMENT, key_of("council"), today=TODAY)
     assert b"SURNAME" not in place.package.read_bytes()
 
@@ -139,9 +143,39 @@ def test_the_same_artefact_is_never_sealed_alike(place: Place) -> None:
     assert first[-len(CONTENT) :] != second[-len(CONTENT) :]
 
 
+def test_guessing_attack_nothing_in_clear_tells_what_was_sealed(place: Place) -> None:
+    """Who guesses the whole artefact cannot confirm it, nor see that two packages hold the same."""
+    clear = []
+    for content in (CONTENT, CONTENT, bytes(len(CONTENT))):
+        place.source.write_bytes(content)
+        data = place.seal()
+        header, _, _ = parts(place.package)
+        place.package.unlink()
+        clear.append((header.manifest_bytes, header.length))
+        for name in ("sha256", "sha512", "sha1", "md5", "blake2b"):
+            digest = hashlib.new(name, content)
+            assert digest.digest() not in data
+            assert digest.hexdigest().encode() not in data
+    assert clear[0] == clear[1] == clear[2]
+
+
+def test_the_digest_of_what_was_opened_is_that_of_the_file(place: Place) -> None:
+    place.seal()
+    opened = unseal(
+        place.package,
+        place.output,
+        agreement=AGREEMENT,
+        recipient=key_of("unit"),
+        artefact="encodings",
+        today=TODAY,
+    )
+    assert opened.digest == file_digest(place.package)
+    assert opened.manifest == inspect(place.package, AGREEMENT)
+
+
 def test_anyone_with_the_agreement_can_inspect_even_after_it_expired(place: Place) -> None:
     place.seal()
-    assert inspect(place.package, AGREEMENT) == manifest_of(CONTENT, AGREEMENT)
+    assert inspect(place.package, AGREEMENT) == manifest_of(AGREEMENT)
 
 
 def test_an_existing_destination_is_never_replaced(place: Place) -> None:
@@ -231,23 +265,76 @@ def test_body_exchange_attack_a_body_from_another_package_of_the_sender(place: P
 
 def test_a_sender_that_cuts_its_own_body_is_noticed_before_the_end_is_trusted(place: Place) -> None:
     place.source.write_bytes(random.Random(2).randbytes(3 * 2**20))
-    manifest = manifest_of(place.source.read_bytes(), AGREEMENT)
+    manifest = manifest_of(AGREEMENT)
     seal(place.source, place.package, manifest, AGREEMENT, key_of("council"), today=TODAY)
     header, _, body = parts(place.package)
     rebuild(place, header, body[: padding.sealed_size(2**21 - 8)])
     assert "another size" in str(place.refused(PackageError))
 
 
-def test_a_sender_whose_manifest_describes_another_artefact_is_noticed(place: Place) -> None:
-    place.seal()
-    header, _, _ = parts(place.package)
+def sealed_to(place: Place, keys: dict[str, bytes], body: bytes, artefact: str) -> Header:
+    """A header whose data keys are what the caller says."""
+    manifest = manifest_of(AGREEMENT, artefact).to_bytes()
+    bare = Header(manifest, {}, len(body))
+    wrapped = {
+        one: wrap(key_of(one).public.sealing_key, key, bare.info(one, ROLES[one]))
+        for one, key in keys.items()
+    }
+    return replace(bare, wrapped=wrapped)
+
+
+def encrypted(key: bytes, content: bytes, artefact: str) -> bytes:
+    """A body that opens under this data key."""
+    bare = Header(manifest_of(AGREEMENT, artefact).to_bytes(), {}, 0)
+    encryptor = Cobblestone256Encryptor(key, bare.context())
+    return encryptor.update(padded(content)) + encryptor.finalize()
+
+
+def test_two_recipients_attack_a_sender_gives_one_of_them_another_data_key(place: Place) -> None:
+    """The body commits to its key, so whoever opens a package has opened what the others have."""
     key = os.urandom(32)
-    wrapped = {"unit": wrap(key_of("unit").public.sealing_key, key, header.info("unit", "operator"))}
-    encryptor = Cobblestone256Encryptor(key, header.context())
-    rebuild(
-        place, replace(header, wrapped=wrapped), encryptor.update(padded(b"another")) + encryptor.finalize()
-    )
-    assert "another artefact" in str(place.refused(PackageError))
+    body = encrypted(key, CONTENT, "withdrawal")
+    header = sealed_to(place, {"unit": key, "vault": os.urandom(32)}, body, "withdrawal")
+    rebuild(place, header, body)
+    place.open("unit", "withdrawal")
+    place.output.unlink()
+    assert "does not open" in str(place.refused(PackageError, "vault", artefact="withdrawal"))
+
+
+def test_another_recipient_cannot_put_a_body_of_its_own_under_the_signature(place: Place) -> None:
+    """The unit holds the data key, and makes a body that the cipher accepts for the vault."""
+    key = os.urandom(32)
+    body = encrypted(key, CONTENT, "withdrawal")
+    header = sealed_to(place, {"unit": key, "vault": key}, body, "withdrawal")
+    rebuild(place, header, body)
+    data = place.package.read_bytes()
+    other = encrypted(key, bytes(len(CONTENT)), "withdrawal")
+    place.package.write_bytes(data.replace(body, other))
+    assert "not the one that was signed" in str(place.refused(PackageError, "vault", artefact="withdrawal"))
+    with pytest.raises(PackageError):
+        inspect(place.package, AGREEMENT)
+
+
+def test_exchange_attack_another_recipient_changes_the_body_between_the_two_readings(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hashed is the signed body, decrypted would be another that the cipher accepts."""
+    key = os.urandom(32)
+    body = encrypted(key, CONTENT, "withdrawal")
+    header = sealed_to(place, {"unit": key, "vault": key}, body, "withdrawal")
+    rebuild(place, header, body)
+    at = place.package.read_bytes().index(body)
+    other = encrypted(key, bytes(len(CONTENT)), "withdrawal")
+    unwrap = PartyKey.unwrap
+
+    def exchange(*values: Any) -> bytes:
+        with place.package.open("r+b") as stream:
+            stream.seek(at)
+            stream.write(other)
+        return unwrap(*values)
+
+    monkeypatch.setattr(PartyKey, "unwrap", exchange)
+    assert "while it was opened" in str(place.refused(PackageError, "vault", artefact="withdrawal"))
 
 
 def test_rewrapping_attack_a_data_key_sealed_for_another_manifest(place: Place) -> None:
@@ -318,7 +405,7 @@ def test_promise_p5_a_custodian_never_opens_linked_data(place: Place, who: str, 
 def test_promise_p5_not_even_when_the_operator_seals_it_to_the_custodian(place: Place) -> None:
     """A dishonest operator writes the custodian into the manifest and the list of recipients."""
     key = os.urandom(32)
-    manifest = manifest_of(CONTENT, AGREEMENT, "link_map", recipients=("council", "vault")).to_bytes()
+    manifest = manifest_of(AGREEMENT, "link_map", recipients=("council", "vault")).to_bytes()
     bare = Header(manifest, {}, padding.sealed_size(len(CONTENT)))
     wrapped = {
         one: wrap(key_of(one).public.sealing_key, key, bare.info(one, ROLES[one]))
@@ -389,7 +476,7 @@ def test_what_does_not_match_the_agreement_is_neither_sealed_nor_opened(
     assert list(place.folder.iterdir()) == []
     place.seal()
     header, _, body = parts(place.package)
-    manifest = manifest_of(CONTENT, AGREEMENT, **changes)
+    manifest = manifest_of(AGREEMENT, **changes)
     rebuild(place, replace(header, manifest_bytes=manifest.to_bytes()), body)
     place.refused(error)
 
@@ -407,7 +494,7 @@ def test_another_agreement_is_refused(place: Place) -> None:
 
 
 def test_expired_agreement_seals_and_opens_nothing(place: Place) -> None:
-    manifest = manifest_of(CONTENT, AGREEMENT)
+    manifest = manifest_of(AGREEMENT)
     for day in (date(2031, 4, 1), date(2026, 3, 31)):
         with pytest.raises(AgreementExpiredError):
             seal(place.source, place.package, manifest, AGREEMENT, key_of("council"), today=day)
@@ -437,7 +524,7 @@ def test_wrong_key_an_impostor_with_a_partys_name(place: Place) -> None:
     place.refused(WrongKeyError, recipient=key_of("impostor", "unit"))
     place.refused(NotPermittedError, recipient=key_of("stranger"))
     place.package.unlink()
-    manifest = manifest_of(CONTENT, AGREEMENT)
+    manifest = manifest_of(AGREEMENT)
     with pytest.raises(WrongKeyError):
         seal(place.source, place.package, manifest, AGREEMENT, key_of("impostor", "council"), today=TODAY)
     with pytest.raises(WrongKeyError):
@@ -450,10 +537,55 @@ def test_an_artefact_other_than_the_expected_is_refused(place: Place) -> None:
     assert "expected" in str(place.refused(PackageError, "vault", artefact="link_map"))
 
 
-def test_a_file_other_than_the_manifest_describes_is_not_sealed(place: Place) -> None:
-    manifest = manifest_of(b"another", AGREEMENT)
+def _grown(path: Path) -> None:
+    with path.open("ab") as stream:
+        stream.write(b"x")
+
+
+def _cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size - 1)
+
+
+def _emptied(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def _overwritten(path: Path) -> None:
+    was = path.stat()
+    with path.open("r+b") as stream:
+        stream.write(b"x")
+    os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))  # as tools do that keep times
+
+
+@pytest.mark.parametrize("change", [_grown, _cut, _emptied, _overwritten])
+def test_a_source_that_changes_while_it_is_sealed_is_refused(
+    place: Place, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], None]
+) -> None:
+    place.source.write_bytes(os.urandom(3 * 2**20))
+    write, changed = package_module._write, []
+
+    def disturbed(out: Any, data: bytes) -> None:
+        if not changed:
+            time.sleep(0.02)  # file systems tell times in steps
+            change(place.source)
+            changed.append(True)
+        write(out, data)
+
+    monkeypatch.setattr(package_module, "_write", disturbed)
+    with pytest.raises(PackageError, match="changed while it was sealed"):
+        place.seal()
+    assert list(place.folder.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_a_pipe_is_not_sealed_as_something_empty(place: Place) -> None:
+    place.source.unlink()
+    os.mkfifo(place.source)
+    writer = threading.Thread(target=place.source.write_bytes, args=(b"rows",))
+    writer.start()
     with pytest.raises(PackageError):
-        seal(place.source, place.package, manifest, AGREEMENT, key_of("council"), today=TODAY)
+        place.seal()
+    writer.join()
     assert list(place.folder.iterdir()) == []
 
 
@@ -496,7 +628,7 @@ def test_size_attack_artefacts_of_one_step_are_as_long_as_each_other(place: Plac
     for content in (b"", bytes(100), os.urandom(4088)):
         place.source.write_bytes(content)
         place.package.unlink(missing_ok=True)
-        manifest = manifest_of(content, AGREEMENT)
+        manifest = manifest_of(AGREEMENT)
         seal(place.source, place.package, manifest, AGREEMENT, key_of("council"), today=TODAY)
         sizes.add(place.package.stat().st_size)
     assert len(sizes) == 1
