@@ -58,7 +58,7 @@ def test_two_files_give_every_key(files):
     assert set(found) >= KEYS | COST
     assert "total" in found["seconds"]
     assert found["f1"] > 0.95
-    assert 0 < found["peak_memory_bytes"] < 2**31
+    assert found["peak_memory_bytes"] > 1 << 20  # of this process, whatever else it has done
 
 
 def test_more_files_give_the_same_by_pair(files):
