@@ -145,6 +145,11 @@ def _number(value: object, least: int, most: int, what: str) -> int:
 
 def _parse(data: bytes) -> _Parsed:
     damaged = KeyFileError("not a pseudolink key file, or a damaged one")
+    if data.endswith(b"\r\n"):
+        raise KeyFileError(
+            "the key file has line ends of Windows: it was changed on the way",
+            advice="Carry it as a binary file; a program that sends text changes line ends.",
+        )
     if len(data) > _LARGEST_FILE or not data.endswith(b"\n"):
         raise damaged
     try:

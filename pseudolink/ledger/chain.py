@@ -28,6 +28,8 @@ from pseudolink.keys.party import verify as verify_signature
 
 _TORN = "cut off in the middle: a run was interrupted here; take this line away once it has been looked at"
 
+_WINDOWS = "ends as lines of Windows do: the file was changed on the way; carry ledgers as binary files"
+
 
 def _chain(data: bytes) -> tuple[list[tuple[int, Receipt]], list[Problem]]:
     """Every readable receipt with its line number, and what is wrong with the form and the chain."""
@@ -39,6 +41,9 @@ def _chain(data: bytes) -> tuple[list[tuple[int, Receipt]], list[Problem]]:
     known = True  # whether the line before could be read
     for number, line in enumerate(lines, start=1):
         place = f"line {number}"
+        if line.endswith(b"\r"):
+            problems.append(Problem(place, _WINDOWS))
+            line = line[:-1]
         try:
             receipt = Receipt.from_bytes(line)
         except ArtefactError as error:

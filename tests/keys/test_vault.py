@@ -59,6 +59,12 @@ def test_two_spellings_of_an_accent_are_one_passphrase() -> None:
     assert vault.unprotect(data, "cafe\u0301 au lait noir", "party") == b"secret"
 
 
+def test_line_ends_of_windows_are_told_as_what_they_are() -> None:
+    data = vault.protect(b"s" * 32, PASSPHRASE, "linkage")
+    with pytest.raises(KeyFileError, match="line ends of Windows"):
+        vault.unprotect(data.replace(b"\n", b"\r\n"), PASSPHRASE, "linkage")
+
+
 def test_the_same_secret_is_never_sealed_alike() -> None:
     assert vault.protect(b"secret", PASSPHRASE, "party") != vault.protect(b"secret", PASSPHRASE, "party")
 

@@ -146,6 +146,16 @@ def test_a_torn_last_line_is_reported_and_nothing_is_added_after_it(ledger: Path
     assert ledger.read_bytes() == torn
 
 
+def test_line_ends_of_windows_are_told_as_what_they_are(ledger: Path) -> None:
+    """A program that carries text has changed them; the chain itself is whole."""
+    ledger.write_bytes(ledger.read_bytes().replace(b"\n", b"\r\n"))
+    with pytest.raises(LedgerError) as caught:
+        chain.verify(ledger, {})
+    told = [one.message for one in caught.value.problems if "Windows" in one.message]
+    assert len(told) == ledger.read_bytes().count(b"\n")
+    assert "does not follow" not in str(caught.value)
+
+
 def test_a_line_without_its_end_is_torn(ledger: Path) -> None:
     ledger.write_bytes(ledger.read_bytes()[:-1])
     assert places(ledger) == ["line 4"]
