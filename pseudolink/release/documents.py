@@ -59,7 +59,9 @@ def columns_of(
     """
     found = {
         payloads.PROGRAMME_ID: Column("Person: pseudonym of the programme ID", "release", "never"),
-        payloads.FAMILY_ID: Column("Family: pseudonym of the family ID", "release", "no family is known"),
+        payloads.FAMILY_ID: Column(
+            "Family: pseudonym of the family ID", "release", "no family is known, or suppressed"
+        ),
         FAMILY_PARTY: Column("Party by whose families the family is known", "release", "the cohort's own"),
         "family_size": Column("People of the release in the family", "release", "suppressed"),
     }

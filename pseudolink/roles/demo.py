@@ -49,6 +49,7 @@ KNOWN_TO_OTHERS = (
     "council_programme_end",
     "council_arm",
     "offending_offence_year",
+    "family_size",
 )
 SCHEMA_FILE = "schema.toml"
 AGREEMENT_FILE = "agreement.toml"

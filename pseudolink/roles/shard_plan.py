@@ -159,7 +159,7 @@ def make(
             "encodings": held,
             "shards": shards,
         }
-        (folder / PLAN_FILE).write_text(json.dumps(raw, indent=1) + "\n", encoding="utf-8")
+        (folder / PLAN_FILE).write_text(json.dumps(raw, indent=1) + "\n", encoding="utf-8", newline="\n")
     return load(output)
 
 

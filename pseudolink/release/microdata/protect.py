@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pseudolink.errors import DisclosureError
 from pseudolink.release.microdata.anonymity import Need, classes
 from pseudolink.release.microdata.changing import changed, codes_of, codes_of_all, own_families
 from pseudolink.release.microdata.further import alone, protect_further, sequences
-from pseudolink.release.microdata.rules import FAMILY_SIZE, Rules, require_fit
+from pseudolink.release.microdata.rules import DROP, FAMILY_SIZE, Rules, require_fit
 
 Index = npt.NDArray[np.int64]
 
@@ -69,13 +70,14 @@ def protect(
         families=families if family else None,
     )
     done = changed(table, rules.of(None, further), need)
+    out, columns = _uncountable(table, done.table, done.columns, rules, family)
     safe, told = protect_further(further, rules, table, families)
     before = sequences(table, further, rules.events)
-    after = sequences(done.table, safe, rules.events)
+    after = sequences(out, safe, rules.events)
     report = {
         "format": "pseudolink/disclosure/1",
         "rules": rules.to_json(),
-        "columns": done.columns,
+        "columns": columns,
         "people": table.num_rows,
         "before": _risk(codes_of_all(table, rules.quasi), families, rules.k),
         "after": _risk(done.choice.codes, families, rules.k),
@@ -86,7 +88,7 @@ def protect(
         },
         "further": told,
     }
-    return Protected(done.table, report, safe)
+    return Protected(out, report, safe)
 
 
 def _family_size(table: pa.Table, family: str | None) -> pa.Array:
@@ -95,6 +97,30 @@ def _family_size(table: pa.Table, family: str | None) -> pa.Array:
     codes = codes_of(table.column(family))
     sizes = np.bincount(codes)
     return pa.array(np.where(codes > 0, sizes[codes], 1))
+
+
+def _uncountable(
+    before: pa.Table, table: pa.Table, columns: Mapping[str, Any], rules: Rules, family: str | None
+) -> tuple[pa.Table, dict[str, Any]]:
+    """
+    A size that the rules hide must not come back by counting the rows of a family.
+
+    So whose size is missing or under one label with others has no family either, and where a step was
+    taken, nobody.
+    """
+    told = dict(columns)
+    if family is None or FAMILY_SIZE not in rules.quasi:
+        return table, told
+    own = table.column(family)
+    coarser = told[FAMILY_SIZE]["step"] is not None
+    hidden = pc.or_(pc.is_null(table.column(FAMILY_SIZE)), coarser)
+    if FAMILY_SIZE in rules.top:
+        hidden = pc.or_(hidden, pc.greater(before.column(FAMILY_SIZE), rules.top[FAMILY_SIZE]))
+    hidden = pc.and_(hidden, pc.is_valid(own))
+    told[family] = {"step": DROP if coarser else None, "suppressed": int(pc.sum(hidden).as_py() or 0)}
+    place = table.column_names.index(family)
+    cleared = pc.if_else(hidden, pa.scalar(None, own.type), own)
+    return table.set_column(place, table.schema.field(family), cleared), told
 
 
 # ---------------------------------------------------------------- the report

@@ -102,6 +102,28 @@ def test_family_size_is_of_the_release():
     assert "family_size" in found.table.column_names
 
 
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"top": {"family_size": 2}}, {"steps": {"family_size": ["band-2"]}},
+     {"steps": {"family_size": ["drop"]}}],
+)  # fmt: skip
+def test_counting_attack_a_hidden_family_size_does_not_come_back_by_the_rows_of_a_family(more):
+    """Families of 1, 2 and 9: a size that few people have is hidden, and nobody can count it."""
+    sizes_made = [1] * 60 + [2] * 60 + [9]
+    ids = [f"f{n}" for n, size in enumerate(sizes_made) for _ in range(size)]
+    table = pa.table({"family_id": ids, "sex": [str(n % 2) for n in range(len(ids))]})
+    found = protect(table, parse_rules({"quasi": ["family_size", "sex"]} | more), family="family_id")
+    counted = found.table.group_by("family_id").aggregate([([], "count_all")])
+    count = dict(zip(*(counted.column(n).to_pylist() for n in ("family_id", "count_all")), strict=True))
+    shown = found.table.column("family_size").to_pylist()
+    families = found.table.column("family_id").to_pylist()
+    assert None in families
+    assert 9 not in [number for family, number in count.items() if family is not None]
+    for size, family in zip(shown, families, strict=True):
+        assert family is None or count[family] <= int(size)
+    assert found.report["columns"]["family_id"]["suppressed"] == families.count(None)
+
+
 def test_fewer_people_than_k_are_refused():
     with pytest.raises(DisclosureError):
         protect(release().slice(0, 9), parse_rules(RULES), family="family_id")
