@@ -128,8 +128,10 @@ class Browser:
             self.events.append(self._message(until))
 
     @contextlib.contextmanager
-    def page(self, path: Path, *, width: int = 1000, height: int = 900, dark: bool = False) -> Iterator[Page]:
-        """A page of a file, loaded."""
+    def page(
+        self, path: Path, *, query: str = "", width: int = 1000, height: int = 900, dark: bool = False
+    ) -> Iterator[Page]:
+        """A page of a file, loaded; query: what follows its name, ``?`` included."""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         self.events.clear()
@@ -140,7 +142,7 @@ class Browser:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", session, features=[scheme])
         self.events.clear()
-        self.call("Page.navigate", session, url=path.as_uri())
+        self.call("Page.navigate", session, url=path.as_uri() + query)
         self.wait("Page.loadEventFired")
         try:
             yield page
