@@ -48,7 +48,7 @@ def main() -> int:
         for at in range(len(reference_package.BASE)):
             data = bytearray(reference_package.BASE)
             data[at] ^= 1 << (at % 8)
-            if fuzz.try_one(bytes(data), folder) == "opened":
+            if fuzz.try_one(fuzz.Mutant(bytes(data)), folder) == "opened":
                 print(f"byte {at} of a package is not checked")
                 return 1
         print(f"every byte of {len(reference_package.BASE):,} flipped once: all refused")

@@ -34,7 +34,7 @@ from parties_in_memory import KEY_CHECK, TODAY, agreed, key_of, manifest_of
 from pseudolink.seal.package import open_package, seal
 
 MEBIBYTE = 1024 * 1024
-#: Of the peer: the quickest of 64 KiB to 4 MiB here.
+#: Of the peer: by the clock the quickest of 64 KiB to 4 MiB here, by the processor within a tenth of it.
 CHUNK = 256 * 1024
 RATIOS = (
     ("seal", "cipher, file to file"),
