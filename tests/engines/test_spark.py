@@ -379,7 +379,7 @@ def test_clear_identifiers_are_in_no_log_and_no_event(
     numbers = {cell for row in rows[1:] for cell in row.split(",") if len(cell) == 9 and cell[:2].isalpha()}
     postcodes = {cell for row in rows[1:] for cell in row.split(",") if " " in cell and cell[-3:-2].isdigit()}
     assert len(numbers) > 50
-    assert len(postcodes) > 50
+    assert len(postcodes) > 20
     words = [w.encode() for w in numbers | postcodes]
     found = [path.name for path, data in cluster.written().items() if any(w in data for w in words)]
     assert found == []
