@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pseudolink import files
-from pseudolink.agreement import Agreement, Party, load_signed, require_own_key, today_utc
+from pseudolink.agreement import Agreement, load_signed, today_utc
 from pseudolink.clean.common import Common, without_common
 from pseudolink.clean.extract import clean_table
 from pseudolink.clean.headings import fields_lacking
@@ -24,7 +24,7 @@ from pseudolink.clean.reader import open_extract, read_extract
 from pseudolink.encode import floor
 from pseudolink.encode.parts import Components
 from pseudolink.engines.spill import SPILL, Spill
-from pseudolink.errors import FloorError, MissingColumnsError, NotPermittedError, WrongKeyError
+from pseudolink.errors import FloorError, MissingColumnsError, WrongKeyError
 from pseudolink.formats import apart as apart_lists
 from pseudolink.formats import attack_report
 from pseudolink.formats import payload as payloads
@@ -43,6 +43,7 @@ from pseudolink.roles.exchange import Exchange
 from pseudolink.roles.objections import LeftOut, leave_out, read_list
 from pseudolink.roles.payload import Payload, Piece
 from pseudolink.roles.sealing import SUFFIX, Sealer
+from pseudolink.roles.standing import require_role
 from pseudolink.roles.streams import read_again
 from pseudolink.roles.withdrawing import RECORDS, Index
 from pseudolink.schema import LinkageSchema, load_schema
@@ -200,13 +201,6 @@ def _name(extract: Any) -> str:
     return Path(extract).name if isinstance(extract, (str, Path)) else "the table"
 
 
-def _custodian(agreement: Agreement, key: PartyKey) -> Party:
-    party = require_own_key(agreement, key)
-    if party.role != "custodian":
-        raise NotPermittedError(f"{party.id!r} is not a custodian; only custodians encode")
-    return party
-
-
 def _require_linkage_key(agreement: Agreement, key: LinkageKey) -> str:
     check = key.check_value(agreement.project, agreement.schema)
     if agreement.key_check is None:
@@ -260,7 +254,7 @@ def encode(
     options = options or Options()
     columns = columns or Columns()
     agreed = load_signed(agreement, options.today)
-    party = _custodian(agreed, key)
+    party = require_role(agreed, key, "custodian", "encode")
     design = load_schema(schema)
     agreed.require_schema(design.digest, (design.floor.company, design.floor.component))
     check = _require_linkage_key(agreed, linkage_key)

@@ -16,13 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from pseudolink.agreement import Agreement, load_signed, require_own_key
+from pseudolink.agreement import Agreement, load_signed
 from pseudolink.errors import (
     ArtefactError,
     FloorError,
     LinkageError,
     MixedArtefactsError,
-    NotPermittedError,
     Problem,
 )
 from pseudolink.formats.manifest import Manifest
@@ -34,6 +33,7 @@ from pseudolink.roles.exchange import Exchange
 from pseudolink.roles.joins import LOCAL, Joins
 from pseudolink.roles.linkage import Delivery, Report
 from pseudolink.roles.receiving import staying
+from pseudolink.roles.standing import require_role
 from pseudolink.roles.stated import statistics_problems
 from pseudolink.schema import LinkageSchema, load_schema
 from pseudolink.seal.package import unseal
@@ -80,9 +80,7 @@ def allowed(
         PseudolinkError: whatever is wrong with the agreement, the key or the schema.
     """
     agreed = load_signed(agreement, today)
-    party = require_own_key(agreed, key)
-    if party.role != "operator":
-        raise NotPermittedError(f"{party.id!r} is not the operator; only the operator links")
+    require_role(agreed, key, "operator", "links")
     design = load_schema(schema)
     agreed.require_schema(design.digest, (design.floor.company, design.floor.component))
     if len(packages) < 2:

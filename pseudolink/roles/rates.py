@@ -12,14 +12,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 from pseudolink import files
-from pseudolink.agreement import load_signed, require_own_key, today_utc
-from pseudolink.errors import MixedArtefactsError, NotPermittedError, Problem
+from pseudolink.agreement import load_signed, today_utc
+from pseudolink.errors import MixedArtefactsError, Problem
 from pseudolink.keys.party import PartyKey
 from pseudolink.ledger import chain
 from pseudolink.release.rates import FEWEST, ROUNDED_TO, Rate, linkage_rates
 from pseudolink.report.rates import render
 from pseudolink.roles.arrivals import open_all
 from pseudolink.roles.exchange import Exchange
+from pseudolink.roles.standing import require_role
 from pseudolink.seal.package import file_digest
 
 FORMAT = "pseudolink/linkage-rates/1"
@@ -57,9 +58,7 @@ def rates(
     files.refuse_existing(output)
     today = today or today_utc()
     agreed = load_signed(agreement, today)
-    party = require_own_key(agreed, key)
-    if party.role != "releaser":
-        raise NotPermittedError(f"{party.id!r} is not the releaser; only the releaser counts")
+    party = require_role(agreed, key, "releaser", "counts")
     exchange = Exchange(ledger, party.id)
     with files.new_folder(output) as folder:
         with files.scratch_folder(folder / "work") as work:

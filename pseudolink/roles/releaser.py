@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from pseudolink import files
-from pseudolink.agreement import Agreement, load_signed, require_own_key, today_utc
+from pseudolink.agreement import Agreement, load_signed, today_utc
 from pseudolink.errors import NotAcceptedError, NotPermittedError, UsageError
 from pseudolink.formats import payload as payloads
 from pseudolink.formats.released import (
@@ -51,6 +51,7 @@ from pseudolink.report import disclosure
 from pseudolink.roles import quality
 from pseudolink.roles.arrivals import Arrived, open_all
 from pseudolink.roles.exchange import Exchange
+from pseudolink.roles.standing import require_role
 from pseudolink.seal.package import file_digest
 
 FORMAT = "pseudolink/release/1"
@@ -127,9 +128,7 @@ def release(
     files.refuse_existing(output)
     today = today or today_utc()
     agreed = load_signed(agreement, today)
-    party = require_own_key(agreed, key)
-    if party.role != "releaser":
-        raise NotPermittedError(f"{party.id!r} is not the releaser; only the releaser makes a release")
+    party = require_role(agreed, key, "releaser", "makes a release")
     names = _names(agreed, recipient, release_key)
     rules = None if agreed.disclosure is None else parse_rules(agreed.disclosure)
     exchange = Exchange(ledger, party.id)

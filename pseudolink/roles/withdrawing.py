@@ -19,10 +19,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pseudolink import files
-from pseudolink.agreement import Agreement, load_signed, require_own_key, today_utc
+from pseudolink.agreement import Agreement, load_signed, today_utc
 from pseudolink.clean.reader import open_extract
 from pseudolink.engines.spill import Spill
-from pseudolink.errors import InputError, NotPermittedError, UsageError
+from pseudolink.errors import InputError, UsageError
 from pseudolink.formats import payload as payloads
 from pseudolink.formats import records as indexes
 from pseudolink.formats import withdrawal as withdrawals
@@ -33,6 +33,7 @@ from pseudolink.ledger import chain
 from pseudolink.roles import objections
 from pseudolink.roles.exchange import Exchange
 from pseudolink.roles.payload import Piece
+from pseudolink.roles.standing import require_role
 from pseudolink.schema import load_schema
 from pseudolink.seal.package import file_digest, open_package, seal
 
@@ -112,9 +113,7 @@ def withdraw(
     files.refuse_existing(output)
     today = today or today_utc()
     agreed = load_signed(agreement, today)
-    party = require_own_key(agreed, key)
-    if party.role != "custodian":
-        raise NotPermittedError(f"{party.id!r} is not a custodian; only custodians withdraw")
+    party = require_role(agreed, key, "custodian", "withdraw")
     exchange = Exchange(ledger, party.id)
     with files.new_folder(output.with_name(output.name + ".working")) as folder:
         plain = folder / "plain.parquet"
